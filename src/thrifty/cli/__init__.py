@@ -1,0 +1,1 @@
+"""The command line: a thin face that adds nothing the library lacks."""

@@ -1,0 +1,74 @@
+"""What a person sees while a run works: bars on a terminal, single lines in a log file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.progress import Task as BarTask
+from rich.table import Table
+from rich.text import Text
+
+from thrifty.progress import Step
+from thrifty.study.summary import Line
+
+
+class RateColumn(ProgressColumn):
+    """Units per second."""
+
+    def render(self, task: BarTask) -> Text:
+        """Draw the rate, or nothing before it is known."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} {task.fields['unit']}/s")
+
+
+class ConsoleProgress:
+    """Bars with rate and time left on a terminal; elsewhere one line when a piece of work is finished.
+
+    Args:
+        console: Where to write; standard error, so that results on standard output stay clean.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def __call__(self, what: str, total: int, unit: str) -> Iterator[Step]:
+        """Open a bar."""
+        if self._console.is_terminal:
+            with self._bar(what, total, unit) as step:
+                yield step
+            return
+        began = time.monotonic()
+        yield lambda units=1: None
+        seconds = time.monotonic() - began
+        rate = total / max(seconds, 1e-9)
+        self._console.print(f"{what}: {total} {unit} in {seconds:.1f} s ({rate:.1f}/s)", highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def _bar(self, what: str, total: int, unit: str) -> Iterator[Step]:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
+        with Bars(*columns, console=self._console, transient=True) as bars:
+            task = bars.add_task(what, total=total, unit=unit)
+            yield lambda units=1: bars.advance(task, units)
+
+
+def summary_table(lines: list[Line], seeds: int) -> Table:
+    """Miss rate at one false positive per image and people found, per cycle and strategy."""
+    table = Table(title=f"mean of {seeds} seeds" if seeds > 1 else "one seed")
+    table.add_column("strategy")
+    for heading in ("cycle", "labelled frames", "miss rate at 1 FPPI", "people found"):
+        table.add_column(heading, justify="right")
+    for line in lines:
+        people = f"{line.mean_people:.1f}" if seeds > 1 else str(line.people[0])
+        cells = (str(line.cycle), str(line.labelled), f"{line.miss_rate:.3f}", people)
+        table.add_row(line.strategy, *cells, end_section=line is _last_of(lines, line.strategy))
+    return table
+
+
+def _last_of(lines: list[Line], strategy: str) -> Line:
+    return [line for line in lines if line.strategy == strategy][-1]

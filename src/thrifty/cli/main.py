@@ -1,0 +1,128 @@
+"""`thrifty`: the commands."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import click
+import torch
+import typer
+from rich.console import Console
+
+import thrifty
+from thrifty.cli.console import ConsoleProgress, summary_table
+from thrifty.config import Recipe, load_recipe, parse_recipe
+from thrifty.errors import RecipeError, RunError, ThriftyError
+from thrifty.report.gather import gather
+from thrifty.report.page import write
+from thrifty.study.run import execute, open_run
+from thrifty.study.summary import figures, summarise
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+_BAD_INPUT = 2
+_INTERRUPTED = 130
+
+
+class Device(StrEnum):
+    """Where detectors run and train."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature of a Typer callback
+    if wanted:
+        typer.echo(f"thrifty {thrifty.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _thrifty(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,  # noqa: ARG001, FBT002
+) -> None:
+    """Find the frames worth labelling."""
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe file (TOML), or the name of a built-in one: see `thrifty recipes`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results. Run the same command again to go on after a stop.")],
+    data: Annotated[
+        Path | None, typer.Option(envvar="THRIFTY_DATA", help="Folder that holds the data sets.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")] = Device.AUTO,
+) -> None:
+    """Run active learning from start weights to the finished page, against a simulated oracle."""
+    settings, text = find_recipe(recipe)
+    console = Console()
+    with open_run(settings, text, out, data, _device(device), ConsoleProgress(Console(stderr=True))) as opened:
+        execute(opened)
+        page = out / "report.html"
+        write(gather(opened), page)
+        console.print(summary_table(summarise(figures(opened.context)), len(settings.seeds)))
+    typer.echo(f"page: {page}")
+
+
+@app.command()
+def recipes() -> None:
+    """List the built-in recipes."""
+    for name in built_in_recipes():
+        settings, _ = find_recipe(name)
+        typer.echo(f"{name}: {settings.description}")
+
+
+def built_in_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    entries = resources.files("thrifty").joinpath("recipes").iterdir()
+    return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
+
+
+def find_recipe(name: str) -> tuple[Recipe, str]:
+    """A recipe by path or by built-in name, and its text.
+
+    Raises:
+        RecipeError: There is neither, or it is not a recipe.
+    """
+    path = Path(name)
+    if path.suffix == ".toml" or path.exists():
+        return load_recipe(path)
+    if name not in built_in_recipes():
+        raise RecipeError(f"{name}: no such file, nor a built-in recipe ({', '.join(built_in_recipes())})")
+    text = resources.files("thrifty").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+    return parse_recipe(text, name), text
+
+
+def _device(wanted: Device) -> str:
+    if wanted is Device.CUDA and not torch.cuda.is_available():
+        raise RunError("--device cuda: torch sees no GPU here; use --device cpu, or install a torch build for your GPU")
+    if wanted is Device.AUTO:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted.value
+
+
+def main() -> None:
+    """Run a command; errors that thrifty raises on purpose become one line and status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except ThriftyError as error:
+        status = _say(" ".join(str(error).split()), _BAD_INPUT)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        status = _say(f"{where}{error.strerror or error}; correct that and run the same command again", _BAD_INPUT)
+    except (KeyboardInterrupt, click.Abort):
+        status = _say("stopped; run the same command again to go on", _INTERRUPTED)
+    sys.exit(status)
+
+
+def _say(message: str, status: int) -> int:
+    typer.echo(f"thrifty: {message}", err=True)
+    return status

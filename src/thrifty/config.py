@@ -1,0 +1,279 @@
+"""Recipes: everything that decides the outcome of a run, typed, bounded, and read from TOML.
+
+An unknown key is an error, so a misspelt setting cannot pass unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from thrifty.errors import RecipeError
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Scale = Annotated[float, Field(gt=0, le=4)]
+
+
+class Section(BaseModel):
+    """A table of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class CocoSource(Section):
+    """Frames named by a COCO file: stills, frames kept as files, or frames of video files.
+
+    Attributes:
+        annotations: The COCO JSON file, below the data folder.
+        images: Folder of the pictures or videos, below the data folder; the annotations' own folder if left
+            out. A `file_name` that ends in `#N` is frame N of a video file.
+        videos: Only frames of the videos with these names.
+        frames: Only frames whose `frame_id` lies in this closed range.
+        every: Take each n-th frame of every video; places (temporal distances) count these.
+        scale: Pixels the detector sees per pixel of the file, along each side.
+        min_height: Objects lower than this, in pixels of the file, become ignore regions.
+    """
+
+    kind: Literal["coco"] = "coco"
+    annotations: str
+    images: str | None = None
+    videos: tuple[str, ...] | None = None
+    frames: tuple[Count, Count] | None = None
+    every: PositiveInt = 1
+    scale: Scale = 1.0
+    min_height: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.frames is not None and self.frames[0] > self.frames[1]:
+            raise ValueError(f"frames runs from {self.frames[0]} to {self.frames[1]}; the first must not exceed the last")
+        return self
+
+
+class StreetSource(Section):
+    """The rendered street.
+
+    Attributes:
+        look: Daylight or dusk.
+        drives: Independent drives.
+        length: Frames of each drive; 1 makes stills.
+        seed: What the drives are made from.
+        width: Pixels.
+        height: Pixels.
+        scale: Pixels the detector sees per rendered pixel.
+        min_height: Objects lower than this become ignore regions.
+    """
+
+    kind: Literal["street"]
+    look: Literal["daylight", "dusk"]
+    drives: PositiveInt
+    length: PositiveInt = 1
+    seed: Count = 0
+    width: Annotated[int, Field(ge=64, le=1920)] = 320
+    height: Annotated[int, Field(ge=48, le=1080)] = 240
+    scale: Scale = 1.0
+    min_height: Annotated[float, Field(ge=0)] = 0.0
+
+
+Source = Annotated[CocoSource | StreetSource, Field(discriminator="kind")]
+
+
+class Preset(StrEnum):
+    """Whose behaviour, where the paper and the authors' released code disagree."""
+
+    PAPER = "paper"
+    RELEASED = "released"
+
+
+class DetectorSection(Section):
+    """The network of Figure 2.
+
+    Attributes:
+        preset: `paper` or `released`.
+        width: Share of the paper's channels, for small machines.
+        box_scale: Share of the paper's default box sizes, for small pictures.
+        double_evaluation: Average the outputs for an image and its mirror.
+        suppression: Boxes of different heads that overlap a surer one by more than this share of the smaller
+            box's area are dropped; `0` keeps all, as the released code does.
+    """
+
+    preset: Preset = Preset.PAPER
+    width: Annotated[float, Field(ge=0.1, le=2)] = 1.0
+    box_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
+    double_evaluation: bool = False
+    suppression: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class TrainingSection(Section):
+    """Equation 7 and the schedule of section 4.
+
+    Attributes:
+        start_epochs: Passes over X_l for the start weights.
+        epochs: Passes over X_al in every cycle (T).
+        batch: Images a step.
+        crop: Height and width of random crops; whole frames if left out.
+        optimiser: `rmsprop` (paper) or `momentum` (the released code's default).
+        learning_rate: At the first step.
+        final_learning_rate: At the last step; exponential in between.
+        weight_decay: lambda of equation 7, on half the squared norm of the weights.
+        negatives: Negatives drawn per positive (N2P).
+        augment: Apply the released code's augmentation to X_al.
+    """
+
+    start_epochs: PositiveInt = 50
+    epochs: PositiveInt = 50
+    batch: PositiveInt = 1
+    crop: tuple[PositiveInt, PositiveInt] | None = None
+    optimiser: Literal["rmsprop", "momentum"] = "rmsprop"
+    learning_rate: PositiveFloat = 0.001
+    final_learning_rate: PositiveFloat = 0.0001
+    weight_decay: Annotated[float, Field(ge=0)] = 2e-6
+    negatives: PositiveFloat = 15.0
+    augment: bool = True
+
+
+class ScoreSection(Section):
+    """Equations 1 to 6. What is left out comes from the preset: r = 9 (`paper`) or 4 (`released`), 30 x 30 regions.
+
+    Attributes:
+        preset: `paper` or `released`.
+        radius: r of equation 1, pixels of the resized frame.
+        region: Side of the regions of equation 5, likewise.
+        smoothing: Reach of equation 6 to each side, in places; 0 switches it off.
+        sigma: Width of the Gaussian weights, in places.
+    """
+
+    preset: Preset = Preset.PAPER
+    radius: Count | None = None
+    region: PositiveInt = 30
+    smoothing: Count = 5
+    sigma: PositiveFloat = 3.0
+
+
+class SelectionSection(Section):
+    """What each cycle takes.
+
+    Attributes:
+        budget: Frames labelled per cycle (b).
+        cycles: Cycles (K); the total budget is B = b K.
+        strategies: Which strategies are compared.
+        exclude_current: Reach of the first temporal rule, places (Δt1).
+        exclude_later: Reach of the second, places (Δt2).
+    """
+
+    budget: PositiveInt
+    cycles: PositiveInt
+    strategies: Annotated[tuple[str, ...], Field(min_length=1)] = ("divergence", "guided-random")
+    exclude_current: Count = 15
+    exclude_later: Count = 2
+
+
+class EvaluationSection(Section):
+    """How detections are judged.
+
+    Attributes:
+        iou: Overlap from which a detection counts as a hit.
+        threshold: Detections below this score are not kept.
+    """
+
+    iou: Share = 0.5
+    threshold: Share = 0.05
+
+
+class Recipe(Section):
+    """One run: data, detector, training, selection, and the seeds it is repeated with."""
+
+    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    description: str = ""
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0,)
+    start: Source
+    pool: Source
+    test: Source
+    detector: DetectorSection = DetectorSection()
+    training: TrainingSection = TrainingSection()
+    score: ScoreSection = ScoreSection()
+    selection: SelectionSection
+    evaluation: EvaluationSection = EvaluationSection()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for name, values in (("seeds", self.seeds), ("strategies", self.selection.strategies)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} names one entry twice: {list(values)}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Identity of the recipe: equal for equal settings, however the file is laid out."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def load_recipe(path: Path) -> tuple[Recipe, str]:
+    """Read a recipe.
+
+    Args:
+        path: A TOML file.
+
+    Returns:
+        The recipe and the file's text.
+
+    Raises:
+        RecipeError: The file is missing or not TOML, has an unknown or missing key, or a value out of range.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot read this recipe ({_reason(error)}); give the path of a TOML file") from error
+    return parse_recipe(text, str(path)), text
+
+
+def parse_recipe(text: str, where: str) -> Recipe:
+    """Read a recipe from its text; `where` names it in errors.
+
+    Raises:
+        RecipeError: As `load_recipe`.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where}: not valid TOML ({error})") from error
+    for role in ("start", "pool", "test"):
+        if isinstance(values.get(role), dict):
+            values[role].setdefault("kind", "coco")
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    problems: Sequence[Mapping[str, Any]] = error.errors(include_url=False)
+    return "; ".join(_explain_one(problem) for problem in problems[:3]) + (
+        f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    )
+
+
+def _explain_one(problem: Mapping[str, Any]) -> str:
+    # Pydantic puts the discriminator's value between the table and the key; a reader of the file knows no such level.
+    location = [str(part) for part in problem["loc"] if part not in {"coco", "street"}]
+    key = ".".join(location) or "recipe"
+    message = re.sub(r"\s+", " ", str(problem["msg"])).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; remove it or correct its spelling"
+    if problem["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"'{key}' = {problem['input']!r}: {message}" if key != "recipe" else message
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or "unreadable" if isinstance(error, OSError) else "not UTF-8 text"

@@ -1,0 +1,95 @@
+"""What every stage may use."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from thrifty.config import Recipe
+from thrifty.data.frames import CachedFrames, FrameSet
+from thrifty.detectors.paper import PaperDetector, Weights, load_weights
+from thrifty.oracles.protocol import Oracle
+from thrifty.progress import Progress
+from thrifty.store.schema import Key
+from thrifty.store.store import RunStore
+from thrifty.types import Annotations, Record
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFrames:
+    """Frames whose labels may be seen: the start set and the test set."""
+
+    frames: FrameSet
+    labels: Mapping[str, Annotations]
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """One run's data, settings and memory.
+
+    Attributes:
+        recipe: Settings.
+        start: X_l.
+        pool: X_u, without labels.
+        test: What the detector is judged by.
+        oracle: Labels the chosen frames.
+        store: The run's memory.
+        progress: Told how far long work is.
+        device: Where detectors run and train.
+    """
+
+    recipe: Recipe
+    start: LabelledFrames
+    pool: FrameSet
+    test: LabelledFrames
+    oracle: Oracle
+    store: RunStore
+    progress: Progress
+    device: str
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Record]:
+        """Records of the pool by id."""
+        return {record.id: record for record in self.pool.records}
+
+    @cached_property
+    def cached_start(self) -> CachedFrames:
+        """The start set with its pictures kept in memory."""
+        return CachedFrames(self.start.frames)
+
+    @cached_property
+    def cached_pool(self) -> CachedFrames:
+        """The pool with the pictures last asked for kept in memory."""
+        return CachedFrames(self.pool)
+
+    def detector(self, key: Key) -> PaperDetector:
+        """The detector with the weights trained in one cycle.
+
+        Raises:
+            DataError: The weights cannot be read.
+            RunError: They were changed since they were written.
+        """
+        return PaperDetector(self.recipe.detector, self.weights(key), self.recipe.evaluation.threshold, self.device)
+
+    def weights(self, key: Key) -> Weights:
+        """The weights trained in one cycle; raises as `detector`."""
+        return load_weights(self.store.file(key, "weights"))
+
+    def readable(self, role: str, frames: FrameSet) -> list[Record]:
+        """The frames of a set that were not found unreadable."""
+        bad = {row.record_id for row in self.store.unreadable() if row.role == role}
+        return [record for record in frames.records if record.id not in bad]
+
+
+def previous(key: Key) -> Key:
+    """Where the weights of the cycle before stand; the first cycle follows the start weights."""
+    return Key(key.seed) if key.cycle == 1 else Key(key.seed, key.strategy, key.cycle - 1)
+
+
+def stage_seed(seed: int, cycle: int, stage: str) -> int:
+    """Seed of one stage: the same for all strategies, and the same whenever and wherever it runs."""
+    return int(np.random.SeedSequence([seed, cycle, zlib.crc32(stage.encode())]).generate_state(1)[0])

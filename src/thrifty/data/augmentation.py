@@ -1,0 +1,140 @@
+"""Random changes to training pictures; boxes move with the pixels.
+
+The mix follows the authors' released code: with probability 0.6, one of twelve entries is applied, of which four are
+the horizontal flip. Positions, sizes and colours of people change as little as they do between real frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageEnhance, ImageFilter
+
+from thrifty.types import Annotations, FloatArray, Image
+
+_PROBABILITY = 0.6
+_PIXEL_DROPOUT = 0.07
+_MOTION = 5
+
+Change = Callable[[Image, np.random.Generator], Image]
+
+
+def augment(image: Image, drawn: Annotations, rng: np.random.Generator) -> tuple[Image, Annotations]:
+    """Apply at most one random change.
+
+    Args:
+        image: `H x W x 3` uint8.
+        drawn: Labels in pixels of `image`.
+        rng: The only source of chance.
+    """
+    if rng.random() >= _PROBABILITY:
+        return image, drawn
+    entry = int(rng.integers(len(_CHANGES) + _FLIPS))
+    if entry >= len(_CHANGES):
+        return flip(image, drawn)
+    return _CHANGES[entry](image, rng), drawn
+
+
+def flip(image: Image, drawn: Annotations) -> tuple[Image, Annotations]:
+    """Mirror left and right."""
+    width = image.shape[1]
+    boxes = drawn.boxes.copy()
+    boxes[:, [0, 2]] = width - drawn.boxes[:, [2, 0]]
+    return np.ascontiguousarray(image[:, ::-1]), Annotations(boxes, drawn.classes, drawn.ignore)
+
+
+def crop(
+    image: Image, drawn: Annotations, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[Image, Annotations]:
+    """Cut a random window of `size` (height, width); pictures smaller than it are padded with mid grey.
+
+    Objects whose centre leaves the window become ignore regions where they still reach into it, and so does the
+    padding: it must not be taught as background.
+    """
+    drawn = _with_padding_ignored(image, drawn, size)
+    padded = _pad(image, size)
+    top = int(rng.integers(padded.shape[0] - size[0] + 1))
+    left = int(rng.integers(padded.shape[1] - size[1] + 1))
+    window = padded[top : top + size[0], left : left + size[1]]
+    boxes = drawn.boxes - np.array([left, top, left, top], dtype=np.float64)
+    reaching = _reaches(boxes, size)
+    ignore = drawn.ignore | ~_centre_inside(boxes, size)
+    return np.ascontiguousarray(window), Annotations(boxes[reaching], drawn.classes[reaching], ignore[reaching])
+
+
+def _pad(image: Image, size: tuple[int, int]) -> Image:
+    below, beside = max(0, size[0] - image.shape[0]), max(0, size[1] - image.shape[1])
+    return np.pad(image, ((0, below), (0, beside), (0, 0)), constant_values=127)
+
+
+def _with_padding_ignored(image: Image, drawn: Annotations, size: tuple[int, int]) -> Annotations:
+    height, width = image.shape[:2]
+    far_height, far_width = max(height, size[0]), max(width, size[1])
+    strips = [[0, height, far_width, far_height], [width, 0, far_width, far_height]]
+    padding = np.array([strip for strip in strips if strip[0] < strip[2] and strip[1] < strip[3]], dtype=np.float64)
+    padding = padding.reshape(-1, 4)
+    return Annotations(
+        np.concatenate([drawn.boxes, padding]),
+        np.concatenate([drawn.classes, np.zeros(len(padding), dtype=np.int64)]),
+        np.concatenate([drawn.ignore, np.ones(len(padding), dtype=np.bool_)]),
+    )
+
+
+def _reaches(boxes: FloatArray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray((boxes[:, 0] < size[1]) & (boxes[:, 1] < size[0]) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0))
+
+
+def _centre_inside(boxes: FloatArray, size: tuple[int, int]) -> np.ndarray:
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    return np.asarray((x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0]))
+
+
+def _sharpen(image: Image, rng: np.random.Generator) -> Image:
+    return np.asarray(ImageEnhance.Sharpness(Pillow.fromarray(image)).enhance(1.0 + 2.0 * rng.random()))
+
+
+def _blur(image: Image, rng: np.random.Generator) -> Image:  # noqa: ARG001 - the signature of a change
+    # A Gaussian over three pixels.
+    return np.asarray(Pillow.fromarray(image).filter(ImageFilter.GaussianBlur(0.8)))
+
+
+def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
+    kernel = np.zeros((_MOTION, _MOTION))
+    if rng.random() < 0.5:
+        kernel[_MOTION // 2] = 1.0
+    else:
+        np.fill_diagonal(kernel, 1.0)
+    weights = tuple(kernel.ravel() / kernel.sum())
+    return np.asarray(Pillow.fromarray(image).filter(ImageFilter.Kernel((_MOTION, _MOTION), weights, scale=1)))
+
+
+def _drop_pixels(image: Image, rng: np.random.Generator) -> Image:
+    kept = rng.random(image.shape[:2]) >= _PIXEL_DROPOUT
+    return np.asarray(image * kept[..., None], dtype=np.uint8)
+
+
+def _noise(image: Image, rng: np.random.Generator) -> Image:
+    return np.clip(np.rint(image + rng.normal(0.0, 1.0, image.shape)), 0, 255).astype(np.uint8)
+
+
+def _value(image: Image, rng: np.random.Generator) -> Image:
+    return np.asarray(ImageEnhance.Brightness(Pillow.fromarray(image)).enhance(rng.uniform(0.7, 1.3)))
+
+
+def _saturation(image: Image, rng: np.random.Generator) -> Image:
+    return np.asarray(ImageEnhance.Color(Pillow.fromarray(image)).enhance(rng.uniform(0.5, 1.5)))
+
+
+_FLIPS = 4
+_CHANGES: tuple[Change, ...] = (
+    _sharpen,
+    _blur,
+    _motion_blur,
+    _drop_pixels,
+    _noise,
+    _value,
+    _saturation,
+    _value,
+)

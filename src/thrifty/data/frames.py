@@ -1,0 +1,125 @@
+"""Sets of frames: records on one side, the pixels they name on the other, decoded when asked for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from PIL import Image as Pillow
+
+from thrifty.errors import FrameError
+from thrifty.types import Frame, Image, Record, Unreadable
+
+CACHE_BYTES = 1 << 30
+
+
+class FrameReader(Protocol):
+    """Turns records of one set into pixels."""
+
+    def read(self, record: Record) -> Image:
+        """Decode one frame.
+
+        Raises:
+            FrameError: It cannot be decoded, or is not of the size that its record states.
+        """
+        ...
+
+    def stream(self, records: Iterable[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
+        """Decode many frames in the order given; a frame that fails yields its error and the stream goes on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameSet:
+    """Frames without labels.
+
+    Attributes:
+        records: Distinct ids, in order of sequence and place.
+        reader: Where pixels come from.
+        scale: Pixels the detector sees per stored pixel, along each side.
+    """
+
+    records: tuple[Record, ...]
+    reader: FrameReader
+    scale: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def load(self, record: Record) -> Frame:
+        """Decode and resize one frame.
+
+        Raises:
+            FrameError: It cannot be decoded.
+        """
+        return Frame(record, resize(self.reader.read(record), self.scale), self.scale)
+
+    def stream(self, records: Iterable[Record]) -> Iterator[Frame | Unreadable]:
+        """Decode and resize many frames in the order given."""
+        for record, image in self.reader.stream(records):
+            if isinstance(image, FrameError):
+                yield Unreadable(record, str(image))
+            else:
+                yield Frame(record, resize(image, self.scale), self.scale)
+
+
+def resize(image: Image, scale: float) -> Image:
+    """Resize by `scale`, bilinearly with antialiasing; sides are rounded to whole pixels, at least one."""
+    if scale == 1.0:
+        return image
+    height, width = image.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.BILINEAR))
+
+
+def check_size(record: Record, image: Image) -> Image:
+    """Pass the image on if it is as large as its record says.
+
+    Raises:
+        FrameError: It is not, so boxes would land in the wrong place.
+    """
+    height, width = image.shape[:2]
+    if (width, height) != (record.width, record.height):
+        raise FrameError(
+            f"{record.label}: the picture is {width}x{height} but its annotations say "
+            f"{record.width}x{record.height}; replace the picture or correct the annotations"
+        )
+    return image
+
+
+class CachedFrames:
+    """Decoded frames kept in memory, the least recently used dropped first.
+
+    Training visits the same few frames many times; decoding each once is enough.
+
+    Args:
+        frames: The set to read from.
+        limit: Bytes of pixels kept.
+    """
+
+    def __init__(self, frames: FrameSet, limit: int = CACHE_BYTES) -> None:
+        self._frames = frames
+        self._limit = limit
+        self._held = 0
+        self._cache: OrderedDict[str, Frame] = OrderedDict()
+
+    def load(self, record: Record) -> Frame:
+        """As `FrameSet.load`."""
+        if record.id in self._cache:
+            self._cache.move_to_end(record.id)
+            return self._cache[record.id]
+        frame = self._frames.load(record)
+        self._cache[record.id] = frame
+        self._held += frame.image.nbytes
+        while self._held > self._limit and len(self._cache) > 1:
+            _, dropped = self._cache.popitem(last=False)
+            self._held -= dropped.image.nbytes
+        return frame
+
+
+def in_time_order(records: Sequence[Record]) -> tuple[Record, ...]:
+    """Stills by id first, then every sequence in its own order, so videos are decoded front to back."""
+    return tuple(sorted(records, key=lambda record: (record.sequence or "", record.place or 0, record.id)))

@@ -1,0 +1,152 @@
+"""From a recipe's source to frames and the labels that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from thrifty.config import CocoSource, StreetSource
+from thrifty.data.coco import CocoImage, read_coco
+from thrifty.data.frames import FrameSet, in_time_order
+from thrifty.data.rendered import open_street
+from thrifty.data.stills import StillReader, content_hash
+from thrifty.data.video import VideoIndex, VideoReader, index_video
+from thrifty.errors import DataError
+from thrifty.types import Annotations, Record
+
+Labels = dict[str, Annotations]
+"""What was drawn on each frame, by record id."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A source that has been read.
+
+    Attributes:
+        frames: The frames, without labels.
+        labels: The labels, by record id; hand them to an oracle or to training, never to a strategy.
+        duplicates: Files left out because an earlier one has the same content: the file, and the one kept.
+    """
+
+    frames: FrameSet
+    labels: Labels
+    duplicates: tuple[tuple[str, str], ...] = ()
+
+
+def open_source(source: CocoSource | StreetSource, root: Path | None) -> Opened:
+    """Open a source of a recipe.
+
+    Args:
+        source: From the recipe.
+        root: The data folder; only the rendered street does without.
+
+    Raises:
+        DataError: Anything about the files that makes the set unusable; single pictures that cannot be decoded
+            are found when they are read.
+    """
+    if isinstance(source, StreetSource):
+        frames, labels = open_street(source)
+        return Opened(frames, _with_min_height(labels, source.min_height))
+    if root is None:
+        raise DataError(f"{source.annotations}: no data folder given; pass --data DIR or set THRIFTY_DATA")
+    annotations = root / source.annotations
+    folder = root / source.images if source.images is not None else annotations.parent
+    entries = _select(read_coco(annotations), source)
+    if not entries:
+        raise DataError(f"{annotations}: no frame is left under the recipe's 'videos' and 'frames'; widen them")
+    return _open_files(entries, folder, source)
+
+
+def _select(entries: Sequence[CocoImage], source: CocoSource) -> list[CocoImage]:
+    if source.videos is not None:
+        unknown = set(source.videos) - {entry.video for entry in entries}
+        if unknown:
+            raise DataError(f"{source.annotations}: has no frames of video {sorted(unknown)}; check the recipe's 'videos'")
+        entries = [entry for entry in entries if entry.video in source.videos]
+    if source.frames is not None:
+        first, last = source.frames
+        entries = [entry for entry in entries if entry.frame is not None and first <= entry.frame <= last]
+    stills = [entry for entry in entries if entry.video is None]
+    kept = list(stills[:: source.every])
+    for video in sorted({entry.video for entry in entries if entry.video is not None}):
+        ordered = sorted((entry for entry in entries if entry.video == video), key=lambda entry: entry.frame or 0)
+        kept += ordered[:: source.every]
+    return kept
+
+
+def _open_files(entries: Sequence[CocoImage], folder: Path, source: CocoSource) -> Opened:
+    files = sorted({_file(entry) for entry in entries})
+    missing = [name for name in files if not (folder / name).is_file()]
+    if missing:
+        raise DataError(
+            f"{folder / missing[0]}: no such file ({len(missing)} of {len(files)} files that {source.annotations} names "
+            "are missing); restore them or correct the recipe's 'images'"
+        )
+    are_frames = {"#" in entry.file_name for entry in entries}
+    if are_frames == {True, False}:
+        raise DataError(f"{source.annotations}: mixes stills and frames of video files; split it into two files")
+    records: dict[str, Record] = {}
+    labels: Labels = {}
+    duplicates: list[tuple[str, str]] = []
+    indices = {name: index_video(folder / name) for name in files} if True in are_frames else {}
+    for entry in entries:
+        record = _video_record(entry, indices, folder, source) if indices else _still_record(entry, folder, source)
+        if record.id in records:
+            duplicates.append((record.source, records[record.id].source))
+            continue
+        records[record.id] = record
+        labels[record.id] = entry.annotations
+    reader = VideoReader(folder, indices) if indices else StillReader(folder)
+    frames = FrameSet(in_time_order(list(records.values())), reader, source.scale)
+    return Opened(frames, _with_min_height(labels, source.min_height), tuple(duplicates))
+
+
+def _file(entry: CocoImage) -> str:
+    return entry.file_name.rsplit("#", 1)[0]
+
+
+def _still_record(entry: CocoImage, folder: Path, source: CocoSource) -> Record:
+    place = None if entry.frame is None else entry.frame // source.every
+    return Record(
+        id=content_hash(folder / entry.file_name),
+        source=entry.file_name,
+        width=entry.width,
+        height=entry.height,
+        sequence=entry.video if place is not None else None,
+        place=place,
+        frame=entry.frame,
+    )
+
+
+def _video_record(entry: CocoImage, indices: dict[str, VideoIndex], folder: Path, source: CocoSource) -> Record:
+    name, number = entry.file_name.rsplit("#", 1)
+    index = indices[name]
+    if not number.isdigit() or int(number) >= len(index):
+        raise DataError(
+            f"{folder / name}: {source.annotations} names frame {number} but the video holds {len(index)}; "
+            "the video is truncated or belongs to other annotations"
+        )
+    frame = int(number)
+    return Record(
+        id=index.frame_id(frame),
+        source=name,
+        width=entry.width,
+        height=entry.height,
+        sequence=index.digest,
+        place=frame // source.every,
+        frame=frame,
+    )
+
+
+def _with_min_height(labels: Labels, min_height: float) -> Labels:
+    if min_height == 0:
+        return labels
+    return {key: _ignore_low(drawn, min_height) for key, drawn in labels.items()}
+
+
+def _ignore_low(drawn: Annotations, min_height: float) -> Annotations:
+    heights = drawn.boxes[:, 3] - drawn.boxes[:, 1]
+    return Annotations(drawn.boxes, drawn.classes, np.asarray(drawn.ignore | (heights < min_height)))

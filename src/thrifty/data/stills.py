@@ -1,0 +1,61 @@
+"""Pictures in files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from thrifty.data.frames import check_size
+from thrifty.errors import FrameError
+from thrifty.types import Image, Record
+
+_CHUNK = 1 << 20
+
+
+class StillReader:
+    """Reads the picture files below a folder.
+
+    Args:
+        folder: What the records' `source` is relative to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, record: Record) -> Image:
+        """Decode one picture: EXIF orientation applied, any mode turned into RGB.
+
+        Raises:
+            FrameError: The file is no picture that can be decoded, or is of another size than recorded.
+        """
+        path = self._folder / record.source
+        try:
+            with Pillow.open(path) as picture:
+                image = np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+        # Pillow's decoders raise many kinds on damaged files, some outside OSError.
+        except (OSError, ValueError, SyntaxError, EOFError, Pillow.DecompressionBombError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise FrameError(f"{path}: cannot decode this picture ({reason}); replace or remove the file") from error
+        return check_size(record, image)
+
+    def stream(self, records: Iterable[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
+        """Decode pictures one after the other."""
+        for record in records:
+            try:
+                yield record, self.read(record)
+            except FrameError as error:
+                yield record, error
+
+
+def content_hash(path: Path) -> str:
+    """First 128 bits of the SHA-256 of a file's content, as 32 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()[:32]

@@ -1,0 +1,123 @@
+"""From dense probabilities to boxes, after the authors' released code.
+
+The map of each head is smoothed by a 3x3 mean. A place is a detection at threshold t if it is the maximum of its
+19x19 neighbourhood, at least t, and at least 100 of the neighbourhood's pixels reach t. So the largest t at which a
+place is still a detection is the 100th largest value around it, and that is its score: one pass serves every
+threshold. Its box is the head's default box, centred there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from thrifty import boxes as geometry
+from thrifty.types import Detections, FloatArray, IntArray
+
+_REACH = 9
+_SUPPORT = 100
+
+
+def decode(
+    probabilities: Tensor, sizes: FloatArray, threshold: float, suppression: float = 0.0
+) -> list[Detections]:
+    """Find boxes in class maps.
+
+    Args:
+        probabilities: `B x K x H x W` in [0, 1].
+        sizes: `K x 2` default widths and heights, pixels.
+        threshold: Detections with a lower score are left out; in (0, 1).
+        suppression: A box that shares more than this part of the smaller box's area with a surer one is left
+            out; 0 keeps all. The heads know nothing of each other, so one person between two default sizes
+            is often found twice.
+
+    Returns:
+        One `Detections` per image, surest first, in pixels of the maps. Ties go to the deeper head, then upwards
+        and to the left.
+    """
+    smooth = F.avg_pool2d(probabilities, 3, stride=1, padding=1, count_include_pad=False)
+    peaks = (smooth == highest_around(smooth)) & (smooth >= threshold)
+    return [_decode_one(smooth[index], peaks[index], sizes, threshold, suppression) for index in range(len(smooth))]
+
+
+def highest_around(values: Tensor, reach: int = _REACH) -> Tensor:
+    """Maximum over the `2 reach + 1` pixels square around every pixel, cut at the border.
+
+    Windows are doubled until they span the square, first along rows and then along columns: a handful of
+    element-wise maxima, whatever the reach.
+    """
+    for dim in (-1, -2):
+        values = _highest_along(values, reach, dim)
+    return values
+
+
+def _highest_along(values: Tensor, reach: int, dim: int) -> Tensor:
+    length = values.shape[dim]
+    padding = (reach, reach, 0, 0) if dim == -1 else (0, 0, reach, reach)
+    maxima, span, side = F.pad(values, padding, value=float("-inf")), 1, 2 * reach + 1
+    while span < side:
+        shift = min(span, side - span)
+        kept = maxima.shape[dim] - shift
+        maxima = torch.maximum(maxima.narrow(dim, 0, kept), maxima.narrow(dim, shift, kept))
+        span += shift
+    return maxima.narrow(dim, 0, length)
+
+
+def _decode_one(smooth: Tensor, peaks: Tensor, sizes: FloatArray, threshold: float, suppression: float) -> Detections:
+    places = peaks.nonzero()
+    scores = _support(smooth, places).cpu().numpy().astype(np.float64)
+    values = smooth[tuple(places.T)].cpu().numpy().astype(np.float64)
+    found = places.cpu().numpy()
+    sure = np.flatnonzero(scores >= threshold)
+    sure = sure[_first_of_plateaus(found[sure], values[sure])]
+    order = sure[np.lexsort((found[sure, 2], found[sure, 1], found[sure, 0], -scores[sure]))]
+    boxes = geometry.centred(found[order][:, [2, 1]] + 0.5, sizes[found[order][:, 0]])
+    if suppression > 0:
+        kept = suppress(boxes, suppression)
+        boxes, order = boxes[kept], order[kept]
+    return Detections(boxes, scores[order])
+
+
+def _support(smooth: Tensor, places: Tensor) -> Tensor:
+    """The 100th largest of the values around each place (`N x 3`: head, row, column): `N`."""
+    if not len(places):
+        return smooth.new_zeros(0)
+    padded = F.pad(smooth, (_REACH,) * 4, value=0.0)
+    offsets = torch.arange(2 * _REACH + 1, device=smooth.device)
+    rows = places[:, 1, None, None] + offsets[None, :, None]
+    columns = places[:, 2, None, None] + offsets[None, None, :]
+    windows = padded[places[:, 0, None, None], rows, columns].flatten(1)
+    return windows.topk(_SUPPORT, dim=1).values[:, -1]
+
+
+def _first_of_plateaus(found: IntArray, values: FloatArray) -> IntArray:
+    """Where equal values make several neighbouring maxima of one head, the first of them; all others as they are."""
+    _, group, count = np.unique(
+        np.column_stack([found[:, 0], values]), axis=0, return_inverse=True, return_counts=True
+    )
+    kept = np.ones(len(found), dtype=np.bool_)
+    for shared in np.flatnonzero(count > 1):
+        members = np.flatnonzero(group.ravel() == shared)
+        for place, index in enumerate(members):
+            rivals = found[members[:place]][kept[members[:place]]]
+            near = np.abs(rivals[:, 1:] - found[index, 1:]).max(axis=1, initial=0) <= _REACH
+            kept[index] = not near.any()
+    return np.flatnonzero(kept)
+
+
+def suppress(boxes: FloatArray, share: float) -> IntArray:
+    """Indices of the boxes that survive, given surest first.
+
+    Args:
+        boxes: `N x 4` xyxy.
+        share: A box falls if its intersection with a surviving one exceeds this part of the smaller area.
+    """
+    areas = geometry.area(boxes)
+    alive = np.ones(len(boxes), dtype=np.bool_)
+    for index in range(len(boxes)):
+        if alive[index]:
+            shared = geometry.intersection(boxes[index : index + 1], boxes[index + 1 :])[0]
+            alive[index + 1 :] &= shared <= share * np.minimum(areas[index], areas[index + 1 :])
+    return np.flatnonzero(alive)

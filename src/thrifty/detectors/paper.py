@@ -1,0 +1,117 @@
+"""The paper's detector behind the contract of `thrifty.detectors.protocol`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from thrifty.config import DetectorSection
+from thrifty.detectors.decoding import decode
+from thrifty.detectors.network import SMALLEST_SIDE, PaperNetwork, normalise
+from thrifty.detectors.targets import default_boxes
+from thrifty.errors import DataError
+from thrifty.maps import ClassMaps, MapKind
+from thrifty.types import Detections, Frame, Image, Need
+
+Weights = Mapping[str, Tensor]
+
+
+class PaperDetector:
+    """The network of Figure 2 with decoding.
+
+    Args:
+        settings: Preset, width, box scale, double evaluation, suppression.
+        weights: From `thrifty.training`, or from a file by `load_weights`.
+        threshold: Detections below this score are left out.
+        device: Where it runs.
+
+    Raises:
+        DataError: The weights do not fit the network.
+    """
+
+    gives = frozenset({Need.CLASS_MAPS, Need.BOXES, Need.TRAINING})
+
+    def __init__(self, settings: DetectorSection, weights: Weights, threshold: float = 0.05, device: str = "cpu") -> None:
+        self._settings = settings
+        self._threshold = threshold
+        self._sizes = default_boxes(settings.preset, settings.box_scale)
+        self._network = PaperNetwork(settings.preset, settings.width)
+        try:
+            self._network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise DataError(
+                f"these weights do not fit the network '{settings.preset}' at width {settings.width}; "
+                "use the recipe they were trained with"
+            ) from error
+        self._device = device
+        self._network.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def class_maps(self, frames: Sequence[Frame]) -> ClassMaps:
+        """Five logit maps; with double evaluation, the mean probability of the image and its mirror.
+
+        Args:
+            frames: B frames of one size.
+
+        Raises:
+            DataError: The images are smaller than 16 pixels along a side.
+        """
+        images = stack([frame.image for frame in frames]).to(self._device)
+        height, width = images.shape[-2:]
+        maps = ClassMaps(tuple(self._network(normalise(images))), height, width)
+        if not self._settings.double_evaluation:
+            return maps
+        mirrored = ClassMaps(tuple(self._network(normalise(images.flip(-1)))), height, width)
+        mean = (maps.probabilities() + mirrored.probabilities().flip(-1)) / 2
+        return ClassMaps(mean.split(1, dim=1), height, width, MapKind.PROBABILITIES)
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Boxes in pixels of the stored frames, surest first.
+
+        Raises:
+            DataError: As `class_maps`.
+        """
+        probabilities = self.class_maps(frames).probabilities()
+        found = decode(probabilities, self._sizes, self._threshold, self._settings.suppression)
+        return [
+            Detections(detections.boxes / frame.scale, detections.scores, detections.classes)
+            for detections, frame in zip(found, frames, strict=True)
+        ]
+
+
+def stack(images: Sequence[Image]) -> Tensor:
+    """Images of one size (`H x W x 3` uint8) as a batch `B x 3 x H x W` uint8, channels last in memory.
+
+    Raises:
+        DataError: The images are smaller than the network can take.
+    """
+    height, width = images[0].shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        raise DataError(
+            f"a frame is {width}x{height} pixels after scaling but the network needs {SMALLEST_SIDE}x{SMALLEST_SIDE}; "
+            "raise the 'scale' of its set in the recipe"
+        )
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def save_weights(weights: Weights) -> bytes:
+    """Weights in the safetensors format, which runs no code when it is read."""
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in weights.items()})
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights.
+
+    Raises:
+        DataError: The file is missing or not in the safetensors format.
+    """
+    try:
+        return safetensors.torch.load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: cannot be read as weights ({error}); delete the output folder and run again") from error

@@ -1,0 +1,29 @@
+"""What the loop asks of a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from thrifty.maps import ClassMaps
+from thrifty.types import Detections, Frame, Need
+
+
+class Detector(Protocol):
+    """A detector that has been given its weights.
+
+    Every batch holds frames whose images are of one size.
+    """
+
+    @property
+    def gives(self) -> frozenset[Need]:
+        """What this detector can give."""
+        ...
+
+    def class_maps(self, frames: Sequence[Frame]) -> ClassMaps:
+        """Dense class maps of a batch, in the pixels of `Frame.image`."""
+        ...
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Boxes per frame, in the pixels of the stored frame, surest first."""
+        ...

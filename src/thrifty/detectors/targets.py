@@ -1,0 +1,132 @@
+"""What each head should say at each pixel, and which pixels are asked.
+
+Each object belongs to the head whose default box, centred on the object, overlaps it most. Around its centre that
+head is asked for a one; around that, all heads are left alone, so a nearby pixel that is neither clearly object
+nor clearly background teaches nothing. Ignore regions are left alone too. Of all other pixels a few are drawn as
+negatives, 15 per positive (N2P), with no hard mining.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thrifty import boxes as geometry
+from thrifty.config import Preset
+from thrifty.types import BoolArray, FloatArray, IntArray
+
+# Height x width in pixels, deepest head first. The paper's text for `paper`; for `released` the receptive fields of
+# the five source nodes, which the authors' code hands out in the opposite order.
+_DEFAULT_BOXES: dict[Preset, tuple[tuple[int, int], ...]] = {
+    Preset.PAPER: ((270, 160), (225, 130), (145, 80), (80, 50), (55, 31)),
+    Preset.RELEASED: ((55, 31), (79, 47), (143, 79), (223, 127), (271, 159)),
+}
+_FEWEST_POSITIVES = 100
+
+
+def default_boxes(preset: Preset, scale: float = 1.0) -> FloatArray:
+    """Width and height of each head's box: `5 x 2` float64, pixels, deepest head first."""
+    return np.array(_DEFAULT_BOXES[preset], dtype=np.float64)[:, ::-1] * scale
+
+
+def assign(boxes: FloatArray, sizes: FloatArray) -> IntArray:
+    """The head for each object: highest IoU of the object with the default box on the same centre.
+
+    Args:
+        boxes: `N x 4` xyxy.
+        sizes: `K x 2` widths and heights.
+
+    Returns:
+        `N` int64 in 0..K-1; the first head wins a tie.
+    """
+    origin = np.zeros((len(boxes), 2))
+    objects = geometry.centred(origin, boxes[:, 2:] - boxes[:, :2])
+    defaults = geometry.centred(np.zeros((len(sizes), 2)), sizes)
+    return np.asarray(geometry.iou(objects, defaults).argmax(axis=1), dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """Per head and pixel: `K x H x W` bool each.
+
+    Attributes:
+        positive: Asked for a one.
+        askable: May be drawn as a negative; never true where `positive` is.
+    """
+
+    positive: BoolArray
+    askable: BoolArray
+
+
+def make_targets(
+    boxes: FloatArray, ignored: FloatArray, sizes: FloatArray, height: int, width: int
+) -> Targets:
+    """Draw the patches of one image.
+
+    With sides d, an object's cleared patch reaches `5 + floor(sqrt(2 d))` pixels to each side of its centre in all
+    heads, and its positive patch `5 + floor(sqrt(0.2 d))` in its own. All patches are cleared before any positive
+    is set, so the order of the objects does not matter.
+
+    Args:
+        boxes: `N x 4` xyxy objects in pixels of the network's input.
+        ignored: `M x 4` ignore regions, likewise.
+        sizes: `K x 2` default widths and heights.
+        height: Rows of the input.
+        width: Columns of the input.
+    """
+    shape = (len(sizes), height, width)
+    positive, askable = np.zeros(shape, dtype=np.bool_), np.ones(shape, dtype=np.bool_)
+    for box in ignored:
+        askable[(slice(None), *_inside(box))] = False
+    for box in boxes:
+        askable[(slice(None), *_patch(box, 2.0))] = False
+    for box, head in zip(boxes, assign(boxes, sizes), strict=True):
+        positive[(head, *_patch(box, 0.2))] = True
+    return Targets(positive, askable & ~positive)
+
+
+def _patch(box: FloatArray, factor: float) -> tuple[slice, slice]:
+    """Rows and columns around a box's centre; what falls outside the image is cut off by slicing."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    reach_x = 5 + math.floor(math.sqrt(factor * (box[2] - box[0])))
+    reach_y = 5 + math.floor(math.sqrt(factor * (box[3] - box[1])))
+    return _span(math.floor(y), reach_y), _span(math.floor(x), reach_x)
+
+
+def _span(centre: int, reach: int) -> slice:
+    return slice(max(0, centre - reach), max(0, centre + reach + 1))
+
+
+def _inside(box: FloatArray) -> tuple[slice, slice]:
+    left, top, right, bottom = (max(0.0, float(value)) for value in box)
+    return slice(math.floor(top), math.ceil(bottom)), slice(math.floor(left), math.ceil(right))
+
+
+def sample(targets: Sequence[Targets], negatives: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Draw negatives and lay out the weights of equation 7.
+
+    A pixel is drawn with probability `max(100, positives) * N2P / (K H W)`, so an image without objects gives about
+    1,500 negatives in all. In each head of each image the asked pixels share a weight of one.
+
+    Args:
+        targets: One per image, all of one size.
+        negatives: N2P, negatives per positive.
+        rng: The only source of chance.
+
+    Returns:
+        Wanted values and weights, each `B x K x H x W` float32.
+    """
+    wanted, weights = [], []
+    for target in targets:
+        positives = int(target.positive.sum())
+        share = max(_FEWEST_POSITIVES, positives) * negatives / target.positive.size
+        asked = target.positive | (target.askable & (rng.random(target.positive.shape, dtype=np.float32) < share))
+        total = asked.sum(axis=(1, 2), keepdims=True)
+        wanted.append(target.positive.astype(np.float32))
+        weights.append((asked / np.maximum(total, 1)).astype(np.float32))
+    return torch.from_numpy(np.stack(wanted)), torch.from_numpy(np.stack(weights))

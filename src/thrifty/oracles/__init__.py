@@ -1,0 +1,1 @@
+"""Whoever draws the boxes: `submit` sends records out, `collect` brings labels back."""

@@ -1,0 +1,282 @@
+"""The store of one run: an output folder with a database and the files it names.
+
+A stage's rows and the mark that it is done are committed in one transaction. Its files are written before, each under
+a temporary name and renamed when whole, so whatever moment a process dies at, the database names only whole files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+from sqlalchemy import Connection, Engine, Row, Table, create_engine, delete, event, insert, select
+from sqlalchemy.exc import DatabaseError
+
+from thrifty.errors import RunError
+from thrifty.store import schema
+from thrifty.store.schema import Artifact, ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
+from thrifty.types import Annotations
+
+_DATABASE = "run.sqlite"
+_LOCK = ".lock"
+_FILES = "files"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything that a stage leaves behind."""
+
+    choices: Sequence[ChoiceRow] = ()
+    held: Sequence[HeldRow] = ()
+    unreadable: Sequence[UnreadableRow] = ()
+    artifacts: Sequence[Artifact] = ()
+    labels: Mapping[str, Annotations] = field(default_factory=dict)
+    batch: str | None = None
+    evaluation: EvaluationRow | None = None
+
+
+class RunStore:
+    """One run's memory. Open it with `open_store`."""
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        self.folder = folder
+        self._engine = engine
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def write_file(self, kind: str, name: str, content: bytes) -> Artifact:
+        """Write a file whole or not at all; `finish` makes the store remember it.
+
+        Args:
+            kind: What the file is ("weights", "scores").
+            name: Its name, unique in the run.
+            content: Its bytes.
+        """
+        folder = self.folder / _FILES
+        with _writing(self.folder):
+            folder.mkdir(exist_ok=True)
+            replace_file(folder / name, content)
+        return Artifact(kind, f"{_FILES}/{name}", hashlib.sha256(content).hexdigest())
+
+    def finish(self, key: Key, stage: str, outcome: Outcome, seconds: float) -> None:
+        """Commit a stage: all of its rows and the mark that it is done, in one transaction."""
+        arm = dataclasses.asdict(key)
+        with _writing(self.folder), self._engine.begin() as connection:
+            _insert(connection, schema.CHOICE, [arm | dataclasses.asdict(row) for row in outcome.choices])
+            _insert(connection, schema.HELD, [arm | dataclasses.asdict(row) for row in outcome.held])
+            _insert(connection, schema.ARTIFACT, [arm | dataclasses.asdict(row) for row in outcome.artifacts])
+            _insert(connection, schema.LABEL, [arm | row for row in _label_rows(outcome.labels)])
+            if outcome.batch is not None:
+                _insert(connection, schema.BATCH, [arm | {"name": outcome.batch}])
+            if outcome.evaluation is not None:
+                _insert(connection, schema.EVALUATION, [arm | dataclasses.asdict(outcome.evaluation)])
+            self._add_unreadable(connection, outcome.unreadable)
+            _insert(connection, schema.STAGE, [arm | {"stage": stage, "seconds": seconds}])
+
+    def _add_unreadable(self, connection: Connection, rows: Sequence[UnreadableRow]) -> None:
+        known = {(row.role, row.record_id) for row in connection.execute(select(schema.UNREADABLE))}
+        new = {(row.role, row.record_id): row for row in rows if (row.role, row.record_id) not in known}
+        _insert(connection, schema.UNREADABLE, [dataclasses.asdict(row) for row in new.values()])
+
+    def describe(self, facts: Mapping[str, str]) -> None:
+        """Remember facts about the run, replacing older values."""
+        with _writing(self.folder), self._engine.begin() as connection:
+            connection.execute(delete(schema.RUN).where(schema.RUN.c.key.in_(list(facts))))
+            _insert(connection, schema.RUN, [{"key": key, "value": value} for key, value in facts.items()])
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def is_done(self, key: Key, stage: str) -> bool:
+        """Whether a stage has been committed."""
+        return any(row.stage == stage for row in self._rows(schema.STAGE, key))
+
+    def facts(self) -> dict[str, str]:
+        """Everything told to `describe`."""
+        with self._engine.connect() as connection:
+            return {row.key: row.value for row in connection.execute(select(schema.RUN))}
+
+    def seconds(self) -> float:
+        """Time spent in all finished stages, seconds."""
+        with self._engine.connect() as connection:
+            return float(sum(row.seconds for row in connection.execute(select(schema.STAGE))))
+
+    def choices(self, key: Key) -> list[ChoiceRow]:
+        """The frames of one cycle, in the order taken."""
+        rows = sorted(self._rows(schema.CHOICE, key), key=lambda row: int(row.rank))
+        return [ChoiceRow(row.rank, row.record_id, row.score, row.smoothed, row.dropped) for row in rows]
+
+    def held(self, key: Key) -> list[HeldRow]:
+        """The frames that the rules passed over in one cycle, highest score first."""
+        rows = [
+            HeldRow(row.record_id, row.smoothed, row.rule, row.because, row.distance)
+            for row in self._rows(schema.HELD, key)
+        ]
+        return sorted(rows, key=lambda row: (-row.smoothed, row.record_id))
+
+    def batch(self, key: Key) -> str:
+        """Name of the batch that one cycle submitted."""
+        return str(self._rows(schema.BATCH, key)[0].name)
+
+    def labels(self, key: Key) -> dict[str, Annotations]:
+        """Labels collected in one cycle, by record id; frames without objects are there, empty."""
+        drawn: dict[str, list[Row[Any]]] = {row.record_id: [] for row in self.choices(key)}
+        for row in sorted(self._rows(schema.LABEL, key), key=lambda row: int(row.number)):
+            drawn[row.record_id].append(row)
+        return {record_id: _annotations(rows) for record_id, rows in drawn.items()}
+
+    def evaluation(self, key: Key) -> EvaluationRow | None:
+        """Figures after one cycle, or `None` where it was not evaluated yet."""
+        rows = self._rows(schema.EVALUATION, key)
+        return (
+            EvaluationRow(rows[0].miss_rate, rows[0].log_average, rows[0].fppi, rows[0].miss_rates) if rows else None
+        )
+
+    def unreadable(self) -> list[UnreadableRow]:
+        """Every frame found unreadable so far."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(schema.UNREADABLE)).all()
+        return sorted((UnreadableRow(row.role, row.record_id, row.reason) for row in rows), key=dataclasses.astuple)
+
+    def file(self, key: Key, kind: str) -> Path:
+        """Path of a file that a stage wrote.
+
+        Raises:
+            RunError: It is gone or has been changed since.
+        """
+        row = next(row for row in self._rows(schema.ARTIFACT, key) if row.kind == kind)
+        path = self.folder / row.path
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.digest:
+            raise RunError(f"{path}: is missing or was changed since the run wrote it; delete {self.folder} and run again")
+        return path
+
+    def _rows(self, table: Table, key: Key) -> Sequence[Row[Any]]:
+        columns = table.c
+        query = select(table).where(
+            columns.seed == key.seed, columns.strategy == key.strategy, columns.cycle == key.cycle
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(query).all()
+
+
+@contextmanager
+def open_store(folder: Path, name: str, digest: str) -> Iterator[RunStore]:
+    """Open or begin a run in a folder, and keep others out while it is open.
+
+    Args:
+        folder: The output folder; made if missing.
+        name: Name of the recipe.
+        digest: Identity of the recipe and its data.
+
+    Raises:
+        RunError: The folder holds something else, another recipe's run, or a run that another process works on.
+    """
+    check_folder(folder)
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / _LOCK, blocking=False)
+    try:
+        with _writing(folder):
+            lock.acquire()
+    except filelock.Timeout as error:
+        raise RunError(f"{folder}: another process works on this run; wait for it or choose another --out") from error
+    try:
+        yield _open(folder, name, digest)
+    finally:
+        lock.release()
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot become a run's.
+
+    Raises:
+        RunError: It is a file, or holds files that are not a run's.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: is a file; choose a folder with --out")
+    strangers = folder.is_dir() and any(entry.name != _LOCK for entry in folder.iterdir())
+    if strangers and not (folder / _DATABASE).is_file():
+        raise RunError(f"{folder}: holds other files and no run; choose an empty or new folder with --out")
+
+
+def _open(folder: Path, name: str, digest: str) -> RunStore:
+    engine = create_engine(f"sqlite:///{folder / _DATABASE}")
+    event.listen(engine, "connect", _durable)
+    with _writing(folder):
+        schema.METADATA.create_all(engine)
+        store = RunStore(folder, engine)
+        facts = store.facts()
+    if not facts:
+        store.describe({"recipe": name, "digest": digest, "schema": str(schema.VERSION)})
+    elif facts["digest"] != digest:
+        raise RunError(
+            f"{folder}: belongs to another recipe ('{facts['recipe']}', or an earlier form of it); "
+            "choose another --out or delete the folder"
+        )
+    return store
+
+
+def _durable(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn what a full disk, a read-only folder or a damaged database raise into one line for people."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot write ({error.strerror}); make room or correct its permissions, then run the same "
+            "command again"
+        ) from error
+    except DatabaseError as error:
+        raise RunError(
+            f"{folder / _DATABASE}: {error.orig}; make room or correct its permissions and run the same command again, "
+            "or delete the folder if the database is damaged"
+        ) from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in place whole: written aside, flushed to the disk, renamed; nothing is left if that fails."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(table), list(rows))
+
+
+def _label_rows(labels: Mapping[str, Annotations]) -> Iterator[dict[str, Any]]:
+    for record_id, drawn in labels.items():
+        for number, (box, class_index, ignore) in enumerate(
+            zip(drawn.boxes.tolist(), drawn.classes.tolist(), drawn.ignore.tolist(), strict=True)
+        ):
+            corners = dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
+            yield {"record_id": record_id, "number": number, "class": class_index, "ignore": ignore} | corners
+
+
+def _annotations(rows: Sequence[Row[Any]]) -> Annotations:
+    return Annotations(
+        np.array([[row.x1, row.y1, row.x2, row.y2] for row in rows], dtype=np.float64),
+        np.array([row._mapping["class"] for row in rows], dtype=np.int64),  # noqa: SLF001 - `class` is no attribute
+        np.array([row.ignore for row in rows], dtype=np.bool_),
+    )

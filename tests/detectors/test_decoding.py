@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from thrifty.config import Preset
+from thrifty.detectors.decoding import decode, highest_around, suppress
+from thrifty.detectors.targets import default_boxes
+
+SIZES = default_boxes(Preset.PAPER)
+
+
+def blob(head: int, row: int, column: int, height: int = 120, width: int = 160, reach: float = 8.0) -> torch.Tensor:
+    """A bump of probability on one head."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    maps = torch.zeros(1, 5, height, width)
+    maps[0, head] = 0.9 * torch.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * reach**2))
+    return maps
+
+
+def test_a_bump_becomes_its_head_s_default_box() -> None:
+    found = decode(blob(3, 60, 70), SIZES, 0.1)[0]
+    assert found.boxes.tolist() == [[70.5 - 25, 60.5 - 40, 70.5 + 25, 60.5 + 40]]
+
+
+def test_the_score_is_the_largest_threshold_at_which_the_released_rule_keeps_it() -> None:
+    maps = blob(3, 60, 70)
+    score = float(decode(maps, SIZES, 0.1)[0].scores[0])
+    smooth = F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)[0, 3]
+    window = smooth[60 - 9 : 60 + 10, 70 - 9 : 70 + 10]
+
+    def keeps(threshold: float) -> bool:
+        return bool(smooth[60, 70] >= threshold) and int((window >= threshold).sum()) >= 100
+
+    assert keeps(score)
+    assert not keeps(score + 1e-5)
+
+
+def test_a_lone_spike_has_too_little_support() -> None:
+    maps = torch.zeros(1, 5, 60, 60)
+    maps[0, 0, 30, 30] = 1.0
+    assert len(decode(maps, SIZES, 0.05)[0]) == 0
+
+
+def test_a_plateau_is_one_detection() -> None:
+    maps = torch.zeros(1, 5, 80, 80)
+    maps[0, 2, 30:41, 30:41] = 0.8
+    assert len(decode(maps, SIZES, 0.1)[0]) == 1
+
+
+def test_heads_are_independent_unless_suppressed() -> None:
+    maps = blob(3, 60, 70) + 0.9 * blob(4, 60, 70)
+    assert len(decode(maps, SIZES, 0.1)[0]) == 2
+    assert len(decode(maps, SIZES, 0.1, suppression=0.5)[0]) == 1
+
+
+def test_images_of_a_batch_do_not_mix_and_empty_maps_give_nothing() -> None:
+    found = decode(torch.cat([torch.zeros(1, 5, 120, 160), blob(1, 20, 30)]), SIZES, 0.1)
+    assert [len(detections) for detections in found] == [0, 1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 12), st.integers(0, 2**31))
+def test_running_maximum_equals_pooling(height: int, width: int, reach: int, seed: int) -> None:
+    values = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    expected = F.max_pool2d(F.pad(values, (reach,) * 4, value=-1.0), 2 * reach + 1, stride=1)
+    assert torch.equal(highest_around(values, reach), expected)
+
+
+def test_suppression_measures_overlap_by_the_smaller_box() -> None:
+    boxes = np.array([[0.0, 0, 10, 10], [2, 2, 6, 6], [8, 0, 18, 10], [0, 0, 10, 4]])
+    assert suppress(boxes, 0.5).tolist() == [0, 2]
+    assert suppress(boxes[:0], 0.5).tolist() == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 300)])
+def test_tiny_maps_are_decoded(size: tuple[int, int]) -> None:
+    assert len(decode(torch.full((1, 5, *size), 0.9), SIZES, 0.1)) == 1
