@@ -46,7 +46,9 @@ def frame_score(scores: np.ndarray, size: int, lead: int = 0) -> float:
     return float(np.mean(maxima))
 
 
-def smooth(scores: list[float], videos: list[str | None], places: list[int], weights: list[float]) -> list[float]:
+def smooth(
+    scores: list[float], videos: list[str | None], places: list[int], weights: list[float]
+) -> list[float]:
     """Equation 6 over the frames that there are."""
     reach = len(weights) // 2
     result = []

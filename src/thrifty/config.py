@@ -56,7 +56,9 @@ class CocoSource(Section):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.frames is not None and self.frames[0] > self.frames[1]:
-            raise ValueError(f"frames runs from {self.frames[0]} to {self.frames[1]}; the first must not exceed the last")
+            raise ValueError(
+                f"frames runs from {self.frames[0]} to {self.frames[1]}; the first must not exceed the last"
+            )
         return self
 
 
@@ -233,7 +235,9 @@ def load_recipe(path: Path) -> tuple[Recipe, str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot read this recipe ({_reason(error)}); give the path of a TOML file") from error
+        raise RecipeError(
+            f"{path}: cannot read this recipe ({_reason(error)}); give the path of a TOML file"
+        ) from error
     return parse_recipe(text, str(path)), text
 
 

@@ -40,14 +40,18 @@ class ClassMaps:
             raise ScoreError("a detector gave no class maps; at least one is needed")
         for index, level in enumerate(self.levels):
             if level.dim() != 4 or level.shape[1] != 1 or len(level) != len(self.levels[0]):
-                raise ScoreError(f"class map {index}: expected shape B x 1 x h x w, got {tuple(level.shape)}")
+                raise ScoreError(
+                    f"class map {index}: expected shape B x 1 x h x w, got {tuple(level.shape)}"
+                )
 
     def probabilities(self) -> Tensor:
         """Probability of an object at every pixel, per map: `B x K x H x W`, in [0, 1].
 
         Logits are resized to the image first and squashed after, as the paper's network does.
         """
-        dense = torch.cat([upsample(level.contiguous(), self.height, self.width) for level in self.levels], dim=1)
+        dense = torch.cat(
+            [upsample(level.contiguous(), self.height, self.width) for level in self.levels], dim=1
+        )
         return dense.sigmoid() if self.kind is MapKind.LOGITS else dense
 
 

@@ -1,16 +1,25 @@
-"""How long work reports how far it is, without knowing who listens."""
+"""How long work reports how far it is, without knowing who listens or in which process."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
 from typing import Protocol
+
+_EVERY = 0.2
 
 
 class Step(Protocol):
     """One bar: call it with the number of units done since the last call."""
 
-    def __call__(self, units: int = 1) -> None: ...
+    def __call__(self, units: int = 1) -> None:
+        """Move on by `units`."""
+        ...
 
 
 class Progress(Protocol):
@@ -21,7 +30,67 @@ class Progress(Protocol):
         ...
 
 
+def ignore(units: int = 1) -> None:
+    """A `Step` that shows nothing."""
+
+
 @contextmanager
 def silent(what: str, total: int, unit: str) -> Iterator[Step]:  # noqa: ARG001 - the signature of `Progress`
     """A `Progress` that shows nothing."""
-    yield lambda units=1: None
+    yield ignore
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a bar in another process has to say: it opens (`what` is set), moves on, or closes (`closed`)."""
+
+    bar: tuple[int, int]
+    what: str = ""
+    total: int = 0
+    unit: str = ""
+    units: int = 0
+    closed: bool = False
+
+
+class Relay:
+    """A `Progress` for worker processes: tells the main process through a queue, a few times a second at most.
+
+    Args:
+        messages: Read by `listen` in the main process.
+    """
+
+    def __init__(self, messages: Queue[Message | None]) -> None:
+        self._messages = messages
+        self._numbers = itertools.count()
+
+    @contextmanager
+    def __call__(self, what: str, total: int, unit: str) -> Iterator[Step]:
+        """Open a bar in the main process."""
+        bar = (os.getpid(), next(self._numbers))
+        self._messages.put(Message(bar, what=what, total=total, unit=unit))
+        held, last = 0, time.monotonic()
+
+        def step(units: int = 1) -> None:
+            nonlocal held, last
+            held += units
+            if time.monotonic() - last >= _EVERY:
+                self._messages.put(Message(bar, units=held))
+                held, last = 0, time.monotonic()
+
+        yield step
+        self._messages.put(Message(bar, units=held, closed=True))
+
+
+def listen(messages: Queue[Message | None], progress: Progress) -> None:
+    """Show what workers relay, until `None` arrives."""
+    open_bars: dict[tuple[int, int], tuple[ExitStack, Step]] = {}
+    while (message := messages.get()) is not None:
+        if message.what:
+            stack = ExitStack()
+            step = stack.enter_context(progress(message.what, message.total, message.unit))
+            open_bars[message.bar] = (stack, step)
+            continue
+        stack, step = open_bars[message.bar]
+        step(message.units)
+        if message.closed:
+            open_bars.pop(message.bar)[0].close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,9 @@ def fit(
         FrameError: A frame cannot be decoded.
     """
     if not examples:
-        raise TrainingError("there are no labelled frames to train on; check the recipe's start set")
+        raise TrainingError(
+            "there are no labelled frames to train on; check the recipe's start set"
+        )
     rng = np.random.default_rng(plan.seed)
     # Chance inside torch (initial weights, dropout) must not leak into or out of this call.
     with torch.random.fork_rng():
@@ -100,10 +103,14 @@ def fit(
         network.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = math.ceil(len(examples) / plan.settings.batch) * plan.epochs
         optimiser = make_optimiser(network, plan.settings)
-        schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, annealing(plan.settings, steps))
+        schedule = torch.optim.lr_scheduler.ExponentialLR(
+            optimiser, annealing(plan.settings, steps)
+        )
         with progress(plan.title, steps, "steps") as step:
             for _ in range(plan.epochs):
-                train_one_epoch(network, optimiser, schedule, batches(plan, frames, examples, rng), step)
+                train_one_epoch(
+                    network, optimiser, schedule, batches(plan, frames, examples, rng), step
+                )
     return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
 
 
@@ -125,7 +132,9 @@ def train_one_epoch(
         logits = network(normalise(batch.images.to(device)))
         loss = detection_loss(logits, batch.wanted.to(device), batch.weights.to(device))
         if not bool(torch.isfinite(loss)):
-            raise TrainingError(f"the training loss became {float(loss)}; lower 'learning_rate' in the recipe")
+            raise TrainingError(
+                f"the training loss became {float(loss)}; lower 'learning_rate' in the recipe"
+            )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -137,7 +146,10 @@ def make_optimiser(network: PaperNetwork, settings: TrainingSection) -> torch.op
     """RMSProp or momentum; weight decay acts on convolution weights alone, as equation 7 has it."""
     weights = [parameter for parameter in network.parameters() if parameter.dim() > 1]
     biases = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
-    groups = [{"params": weights, "weight_decay": settings.weight_decay}, {"params": biases}]
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": settings.weight_decay},
+        {"params": biases},
+    ]
     if settings.optimiser == "rmsprop":
         return torch.optim.RMSprop(groups, settings.learning_rate, alpha=_RMSPROP_DECAY)
     return torch.optim.SGD(groups, settings.learning_rate, momentum=_MOMENTUM)
@@ -145,7 +157,9 @@ def make_optimiser(network: PaperNetwork, settings: TrainingSection) -> torch.op
 
 def annealing(settings: TrainingSection, steps: int) -> float:
     """Factor per step that brings the learning rate from its first to its final value in `steps` steps."""
-    return float((settings.final_learning_rate / settings.learning_rate) ** (1.0 / max(1, steps - 1)))
+    return float(
+        (settings.final_learning_rate / settings.learning_rate) ** (1.0 / max(1, steps - 1))
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +189,11 @@ def batches(
 
 
 def _make_batch(
-    plan: Plan, frames: CachedFrames, members: Sequence[Example], sizes: FloatArray, rng: np.random.Generator
+    plan: Plan,
+    frames: CachedFrames,
+    members: Sequence[Example],
+    sizes: FloatArray,
+    rng: np.random.Generator,
 ) -> Batch:
     pictures = [_picture(frames, example) for example in members]
     if plan.augmented:
@@ -184,7 +202,10 @@ def _make_batch(
     heights, widths = zip(*(image.shape[:2] for image, _ in pictures), strict=True)
     size = plan.settings.crop or (max(heights), max(widths))
     pictures = [crop(image, drawn, size, rng) for image, drawn in pictures]
-    targets = [make_targets(drawn.objects, drawn.boxes[drawn.ignore], sizes, *size) for _, drawn in pictures]
+    targets = [
+        make_targets(drawn.objects, drawn.boxes[drawn.ignore], sizes, *size)
+        for _, drawn in pictures
+    ]
     wanted, weights = sample(targets, plan.settings.negatives, rng)
     return Batch(stack([image for image, _ in pictures]), wanted, weights)
 

@@ -55,7 +55,9 @@ class Record:
         return name if self.frame is None else f"{name}#{self.frame}"
 
 
-def _column(values: object, dtype: npt.DTypeLike, length: int, name: str) -> npt.NDArray[np.generic]:
+def _column(
+    values: object, dtype: npt.DTypeLike, length: int, name: str
+) -> npt.NDArray[np.generic]:
     array = np.asarray(values, dtype=dtype)
     if array.shape != (length,):
         raise ValueError(f"{name}: expected shape ({length},), got {array.shape}")

@@ -12,7 +12,9 @@ from thrifty.detectors.targets import default_boxes
 SIZES = default_boxes(Preset.PAPER)
 
 
-def blob(head: int, row: int, column: int, height: int = 120, width: int = 160, reach: float = 8.0) -> torch.Tensor:
+def blob(
+    head: int, row: int, column: int, height: int = 120, width: int = 160, reach: float = 8.0
+) -> torch.Tensor:
     """A bump of probability on one head."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     maps = torch.zeros(1, 5, height, width)

@@ -11,14 +11,22 @@ def test_hand_computed_cross_entropy() -> None:
     wanted = torch.tensor([[[[1.0, 0.0]], [[0.0, 0.0]]]])
     weights = torch.tensor([[[[0.5, 0.5]], [[1.0, 0.0]]]])
     sigmoid = [1 / (1 + math.exp(-value)) for value in (0.0, 2.0, -1.0)]
-    expected = -0.5 * math.log(sigmoid[0]) - 0.5 * math.log(1 - sigmoid[1]) - math.log(1 - sigmoid[2])
+    expected = (
+        -0.5 * math.log(sigmoid[0]) - 0.5 * math.log(1 - sigmoid[1]) - math.log(1 - sigmoid[2])
+    )
     assert float(detection_loss(logits, wanted, weights)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_images_of_a_batch_are_averaged() -> None:
-    logits, wanted, weights = [torch.ones(1, 1, 2, 2)], torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 1 / 16)
+    logits, wanted, weights = (
+        [torch.ones(1, 1, 2, 2)],
+        torch.zeros(1, 1, 4, 4),
+        torch.full((1, 1, 4, 4), 1 / 16),
+    )
     one = detection_loss(logits, wanted, weights)
-    two = detection_loss([logits[0].repeat(2, 1, 1, 1)], wanted.repeat(2, 1, 1, 1), weights.repeat(2, 1, 1, 1))
+    two = detection_loss(
+        [logits[0].repeat(2, 1, 1, 1)], wanted.repeat(2, 1, 1, 1), weights.repeat(2, 1, 1, 1)
+    )
     torch.testing.assert_close(one, two)
 
 

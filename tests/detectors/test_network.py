@@ -33,7 +33,13 @@ def test_width_scales_channels() -> None:
 
 @pytest.mark.parametrize(
     ("node", "expected"),
-    [("f22", (55, 31)), ("ds3", (79, 47)), ("f32", (143, 79)), ("f41", (223, 127)), ("f42", (271, 159))],
+    [
+        ("f22", (55, 31)),
+        ("ds3", (79, 47)),
+        ("f32", (143, 79)),
+        ("f41", (223, 127)),
+        ("f42", (271, 159)),
+    ],
 )
 def test_receptive_fields(node: str, expected: tuple[int, int]) -> None:
     """A positive kernel without normalisation lets the gradient reach exactly the receptive field."""
@@ -41,7 +47,7 @@ def test_receptive_fields(node: str, expected: tuple[int, int]) -> None:
     for module in encoder.modules():
         if isinstance(module, ConvNorm):
             nn.init.constant_(module.conv.weight, 0.01)
-            module.forward = module.conv.forward  # type: ignore[method-assign]
+            module.forward = module.conv.forward  # type: ignore[assignment, method-assign]
     image = torch.ones(1, 3, 640, 640, requires_grad=True)
     output = encoder(image)[node]
     row, column = output.shape[2] // 2, output.shape[3] // 2

@@ -17,7 +17,9 @@ def test_the_presets_pair_the_deepest_head_with_opposite_ends() -> None:
     assert default_boxes(Preset.RELEASED)[4].tolist() == [159, 271]
 
 
-@pytest.mark.parametrize(("height", "head"), [(270, 0), (225, 1), (145, 2), (80, 3), (55, 4), (20, 4), (900, 0)])
+@pytest.mark.parametrize(
+    ("height", "head"), [(270, 0), (225, 1), (145, 2), (80, 3), (55, 4), (20, 4), (900, 0)]
+)
 def test_objects_go_to_the_default_box_that_fits_best(height: int, head: int) -> None:
     box = np.array([[10.0, 10.0, 10 + 0.58 * height, 10.0 + height]])
     assert assign(box, SIZES).tolist() == [head]
@@ -49,8 +51,12 @@ def test_ignore_regions_are_never_asked() -> None:
 
 
 @given(st.floats(-50, 150), st.floats(-50, 150), st.floats(1, 300), st.floats(1, 300))
-def test_patches_that_leave_the_image_are_cut(left: float, top: float, width: float, height: float) -> None:
-    targets = make_targets(np.array([[left, top, left + width, top + height]]), NOTHING, SIZES, 100, 100)
+def test_patches_that_leave_the_image_are_cut(
+    left: float, top: float, width: float, height: float
+) -> None:
+    targets = make_targets(
+        np.array([[left, top, left + width, top + height]]), NOTHING, SIZES, 100, 100
+    )
     assert not (targets.positive & targets.askable).any()
     if 0 <= left + width / 2 < 100 and 0 <= top + height / 2 < 100:
         assert targets.positive.any()

@@ -7,7 +7,9 @@ from thrifty.types import Annotations, Detections
 
 
 def truth(boxes: list[list[float]], ignore: list[bool] | None = None) -> Annotations:
-    return Annotations(np.array(boxes, dtype=float), ignore=np.array(ignore or [False] * len(boxes), dtype=bool))
+    return Annotations(
+        np.array(boxes, dtype=float), ignore=np.array(ignore or [False] * len(boxes), dtype=bool)
+    )
 
 
 def found(boxes: list[list[float]], scores: list[float]) -> Detections:
@@ -22,7 +24,9 @@ def overlap(a: list[float], b: list[float]) -> tuple[float, float]:
     return width * height / (area_a + area_b - width * height), width * height / area_a
 
 
-def loop_match(detections: Detections, drawn: Annotations, threshold: float) -> list[tuple[float, bool]]:
+def loop_match(
+    detections: Detections, drawn: Annotations, threshold: float
+) -> list[tuple[float, bool]]:
     """The benchmark's rule, one comparison at a time."""
     taken: set[int] = set()
     result = []
@@ -30,7 +34,11 @@ def loop_match(detections: Detections, drawn: Annotations, threshold: float) -> 
         best, best_iou = -1, threshold
         for other in range(len(drawn)):
             iou = overlap(detections.boxes[index].tolist(), drawn.boxes[other].tolist())[0]
-            if not drawn.ignore[other] and other not in taken and (iou > best_iou or (best < 0 and iou >= threshold)):
+            if (
+                not drawn.ignore[other]
+                and other not in taken
+                and (iou > best_iou or (best < 0 and iou >= threshold))
+            ):
                 best, best_iou = other, iou
         if best >= 0:
             taken.add(best)
@@ -59,12 +67,16 @@ _box = st.tuples(_corner, _corner, st.integers(1, 8), st.integers(1, 8)).map(
     st.sampled_from([0.3, 0.5]),
 )
 def test_equals_the_loop_written_reference(
-    detections: list[tuple[list[float], float]], drawn: list[tuple[list[float], bool]], threshold: float
+    detections: list[tuple[list[float], float]],
+    drawn: list[tuple[list[float], bool]],
+    threshold: float,
 ) -> None:
     detected = found([box for box, _ in detections], [score for _, score in detections])
     labels = truth([box for box, _ in drawn], [ignored for _, ignored in drawn])
     result = match(detected, labels, threshold)
-    assert list(zip(result.scores.tolist(), result.hits.tolist(), strict=True)) == loop_match(detected, labels, threshold)
+    assert list(zip(result.scores.tolist(), result.hits.tolist(), strict=True)) == loop_match(
+        detected, labels, threshold
+    )
 
 
 def test_each_object_is_hit_once() -> None:
@@ -74,7 +86,9 @@ def test_each_object_is_hit_once() -> None:
 
 def test_an_ignore_region_swallows_any_number_but_no_hit() -> None:
     labels = truth([[0, 0, 10, 10], [0, 0, 100, 100]], [False, True])
-    result = match(found([[50, 50, 60, 60], [52, 50, 62, 60], [0, 0, 10, 10]], [0.9, 0.8, 0.7]), labels)
+    result = match(
+        found([[50, 50, 60, 60], [52, 50, 62, 60], [0, 0, 10, 10]], [0.9, 0.8, 0.7]), labels
+    )
     assert result.scores.tolist() == [0.7]
     assert result.hits.tolist() == [True]
 

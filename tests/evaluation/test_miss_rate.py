@@ -11,7 +11,9 @@ def image(scores: list[float], hits: list[bool], objects: int) -> Matched:
 
 
 def test_hand_computed_curve() -> None:
-    curve = miss_rate_curve([image([0.9, 0.6], [True, False], 2), image([0.8, 0.5], [False, True], 2)])
+    curve = miss_rate_curve(
+        [image([0.9, 0.6], [True, False], 2), image([0.8, 0.5], [False, True], 2)]
+    )
     assert curve.fppi.tolist() == [0.0, 0.5, 1.0, 1.0]
     assert curve.miss_rates.tolist() == [0.75, 0.75, 0.75, 0.5]
     assert curve.at(0.4) == 0.75

@@ -13,14 +13,24 @@ from thrifty.scoring.divergence import box_mean, divergence_per_map, pixel_score
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (7, 33), (19, 19), (25, 31)])
 @pytest.mark.parametrize("radius", [0, 1, 4, 9, 60])
-def test_equals_the_loop_written_reference_at_every_pixel(size: tuple[int, int], radius: int) -> None:
+def test_equals_the_loop_written_reference_at_every_pixel(
+    size: tuple[int, int], radius: int
+) -> None:
     maps = np.random.default_rng(0).random((3, *size)).astype(np.float32)
     scores = pixel_scores(torch.from_numpy(maps)[None], radius)[0].numpy()
-    np.testing.assert_allclose(scores, references.pixel_scores(maps.astype(np.float64), min(radius, 40)), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(
+        scores, references.pixel_scores(maps.astype(np.float64), min(radius, 40)), atol=1e-6, rtol=0
+    )
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 14), st.integers(1, 14), st.integers(0, 10), st.floats(0.01, 30))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 14),
+    st.integers(1, 14),
+    st.integers(0, 10),
+    st.floats(0.01, 30),
+)
 def test_equals_the_reference_on_saturated_and_plain_maps(
     seed: int, height: int, width: int, radius: int, spread: float
 ) -> None:

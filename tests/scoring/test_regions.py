@@ -9,7 +9,9 @@ from thrifty.scoring.regions import Tiling, frame_scores, region_maxima
 
 @pytest.mark.parametrize("size", [(1, 1), (29, 31), (30, 30), (31, 61), (7, 90)])
 @pytest.mark.parametrize(("tiling", "lead"), [(Tiling.PAPER, 0), (Tiling.RELEASED, 15)])
-def test_equals_the_loop_written_reference(size: tuple[int, int], tiling: Tiling, lead: int) -> None:
+def test_equals_the_loop_written_reference(
+    size: tuple[int, int], tiling: Tiling, lead: int
+) -> None:
     scores = np.random.default_rng(1).random(size)
     result = frame_scores(torch.from_numpy(scores)[None], 30, tiling)
     assert float(result[0]) == pytest.approx(references.frame_score(scores, 30, lead), abs=1e-12)

@@ -17,10 +17,14 @@ _frames = st.lists(
 def test_equals_the_loop_written_reference(
     frames: list[tuple[str | None, int, float]], reach: int, sigma: float
 ) -> None:
-    videos, places, scores = ([list(column) for column in zip(*frames, strict=True)] if frames else ([], [], []))
+    videos, places, scores = (
+        [list(column) for column in zip(*frames, strict=True)] if frames else ([], [], [])
+    )
     weights = gaussian_weights(reach, sigma)
     result = smooth(np.array(scores), videos, np.array(places, dtype=np.int64), weights)
-    np.testing.assert_allclose(result, references.smooth(scores, videos, places, weights.tolist()), atol=1e-9)
+    np.testing.assert_allclose(
+        result, references.smooth(scores, videos, places, weights.tolist()), atol=1e-9
+    )
 
 
 def test_nothing_is_read_across_the_border_of_a_video() -> None:
@@ -29,7 +33,9 @@ def test_nothing_is_read_across_the_border_of_a_video() -> None:
 
 
 def test_hand_computed_neighbours() -> None:
-    result = smooth(np.array([0.0, 4.0, 0.0]), ["a"] * 3, np.array([0, 1, 2]), np.array([1.0, 2.0, 1.0]))
+    result = smooth(
+        np.array([0.0, 4.0, 0.0]), ["a"] * 3, np.array([0, 1, 2]), np.array([1.0, 2.0, 1.0])
+    )
     assert result.tolist() == pytest.approx([4 / 3, 2.0, 4 / 3])
 
 

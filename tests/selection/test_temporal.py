@@ -1,3 +1,5 @@
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,10 @@ def frame(video: str | None, place: int) -> Record:
 
 def near(a: Record, b: Record, reach: int) -> bool:
     return (
-        reach > 0 and a.sequence is not None and a.sequence == b.sequence and abs((a.place or 0) - (b.place or 0)) <= reach
+        reach > 0
+        and a.sequence is not None
+        and a.sequence == b.sequence
+        and abs((a.place or 0) - (b.place or 0)) <= reach
     )
 
 
@@ -37,7 +42,11 @@ def brute_force(
 
 
 _pools = st.lists(
-    st.tuples(st.sampled_from([None, "a", "b"]), st.integers(0, 40), st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0])),
+    st.tuples(
+        st.sampled_from([None, "a", "b"]),
+        st.integers(0, 40),
+        st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0]),
+    ),
     unique_by=lambda entry: (entry[0], entry[1]),
     min_size=1,
     max_size=40,
@@ -46,7 +55,9 @@ _pools = st.lists(
 
 @settings(max_examples=300)
 @given(_pools, st.data(), st.integers(0, 15), st.integers(0, 6))
-def test_equals_brute_force(pool: list[tuple[str | None, int, float]], data: st.DataObject, current: int, later: int) -> None:
+def test_equals_brute_force(
+    pool: list[tuple[str | None, int, float]], data: st.DataObject, current: int, later: int
+) -> None:
     records = [frame(video, place) for video, place, _ in pool]
     scores = [score for *_, score in pool]
     cut = data.draw(st.integers(0, len(records) - 1))
@@ -61,7 +72,7 @@ def test_equals_brute_force(pool: list[tuple[str | None, int, float]], data: st.
 
 @given(_pools, st.randoms(use_true_random=False), st.integers(1, 10))
 def test_the_order_of_the_pool_does_not_matter(
-    pool: list[tuple[str | None, int, float]], shuffler: "st.random.Random", budget: int
+    pool: list[tuple[str | None, int, float]], shuffler: random.Random, budget: int
 ) -> None:
     def ids(entries: list[tuple[str | None, int, float]]) -> list[str]:
         records = [frame(video, place) for video, place, _ in entries]
@@ -89,7 +100,9 @@ def test_the_second_rule_is_reported_with_its_cause() -> None:
     pool = [frame("a", 5), frame("a", 9)]
     choice = choose(pool, np.array([2.0, 1.0]), 1, Rules(15, 2), earlier=[frame("a", 4)])
     assert [taken.index for taken in choice.chosen] == [1]
-    assert [(held.index, held.rule, held.because) for held in choice.held] == [(0, Rule.LATER, "a-004")]
+    assert [(held.index, held.rule, held.because) for held in choice.held] == [
+        (0, Rule.LATER, "a-004")
+    ]
 
 
 def test_rules_give_way_one_after_the_other_so_that_b_is_kept() -> None:

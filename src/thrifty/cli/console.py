@@ -5,9 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 from rich.progress import Task as BarTask
 from rich.table import Table
@@ -29,32 +36,43 @@ class RateColumn(ProgressColumn):
 class ConsoleProgress:
     """Bars with rate and time left on a terminal; elsewhere one line when a piece of work is finished.
 
+    Any number of bars may be open at once, from any thread.
+
     Args:
         console: Where to write; standard error, so that results on standard output stay clean.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bars = Bars(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._bars.stop()
 
     @contextmanager
     def __call__(self, what: str, total: int, unit: str) -> Iterator[Step]:
         """Open a bar."""
-        if self._console.is_terminal:
-            with self._bar(what, total, unit) as step:
-                yield step
-            return
         began = time.monotonic()
-        yield lambda units=1: None
+        bar = self._bars.add_task(what, total=total, unit=unit)
+        yield lambda units=1: self._bars.advance(bar, units)
+        self._bars.remove_task(bar)
         seconds = time.monotonic() - began
         rate = total / max(seconds, 1e-9)
-        self._console.print(f"{what}: {total} {unit} in {seconds:.1f} s ({rate:.1f}/s)", highlight=False, soft_wrap=True)
-
-    @contextmanager
-    def _bar(self, what: str, total: int, unit: str) -> Iterator[Step]:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
-        with Bars(*columns, console=self._console, transient=True) as bars:
-            task = bars.add_task(what, total=total, unit=unit)
-            yield lambda units=1: bars.advance(task, units)
+        line = f"{what}: {total} {unit} in {seconds:.1f} s ({rate:.1f}/s)"
+        self._console.print(line, highlight=False, soft_wrap=True)
 
 
 def summary_table(lines: list[Line], seeds: int) -> Table:

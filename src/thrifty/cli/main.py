@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from importlib import resources
@@ -36,7 +37,7 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature of a Typer callback
+def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"thrifty {thrifty.__version__}")
         raise typer.Exit
@@ -44,28 +45,50 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature of a Typer c
 
 @app.callback()
 def _thrifty(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,  # noqa: ARG001, FBT002
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Find the frames worth labelling."""
 
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe file (TOML), or the name of a built-in one: see `thrifty recipes`.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results. Run the same command again to go on after a stop.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe file (TOML), or the name of a built-in one: see `thrifty recipes`."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the results. Run the same command again to go on after a stop."
+        ),
+    ],
     data: Annotated[
         Path | None, typer.Option(envvar="THRIFTY_DATA", help="Folder that holds the data sets.")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")] = Device.AUTO,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Arms run side by side; one per core if left out, one on a GPU."),
+    ] = None,
+    device: Annotated[
+        Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")
+    ] = Device.AUTO,
 ) -> None:
     """Run active learning from start weights to the finished page, against a simulated oracle."""
     settings, text = find_recipe(recipe)
-    console = Console()
-    with open_run(settings, text, out, data, _device(device), ConsoleProgress(Console(stderr=True))) as opened:
-        execute(opened)
+    place = _device(device)
+    with (
+        ConsoleProgress(Console(stderr=True)) as progress,
+        open_run(settings, text, out, data, place, progress) as opened,
+    ):
+        execute(opened, jobs or (1 if place == "cuda" else os.cpu_count() or 1))
         page = out / "report.html"
         write(gather(opened), page)
-        console.print(summary_table(summarise(figures(opened.context)), len(settings.seeds)))
+        lines = summarise(figures(opened.context))
+    Console().print(summary_table(lines, len(settings.seeds)))
     typer.echo(f"page: {page}")
 
 
@@ -80,7 +103,9 @@ def recipes() -> None:
 def built_in_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
     entries = resources.files("thrifty").joinpath("recipes").iterdir()
-    return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml")
+    )
 
 
 def find_recipe(name: str) -> tuple[Recipe, str]:
@@ -93,14 +118,20 @@ def find_recipe(name: str) -> tuple[Recipe, str]:
     if path.suffix == ".toml" or path.exists():
         return load_recipe(path)
     if name not in built_in_recipes():
-        raise RecipeError(f"{name}: no such file, nor a built-in recipe ({', '.join(built_in_recipes())})")
-    text = resources.files("thrifty").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+        raise RecipeError(
+            f"{name}: no such file, nor a built-in recipe ({', '.join(built_in_recipes())})"
+        )
+    text = (
+        resources.files("thrifty").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+    )
     return parse_recipe(text, name), text
 
 
 def _device(wanted: Device) -> str:
     if wanted is Device.CUDA and not torch.cuda.is_available():
-        raise RunError("--device cuda: torch sees no GPU here; use --device cpu, or install a torch build for your GPU")
+        raise RunError(
+            "--device cuda: torch sees no GPU here; use --device cpu, or install a torch build for your GPU"
+        )
     if wanted is Device.AUTO:
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted.value
@@ -117,7 +148,10 @@ def main() -> None:
         status = error.exit_code
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        status = _say(f"{where}{error.strerror or error}; correct that and run the same command again", _BAD_INPUT)
+        status = _say(
+            f"{where}{error.strerror or error}; correct that and run the same command again",
+            _BAD_INPUT,
+        )
     except (KeyboardInterrupt, click.Abort):
         status = _say("stopped; run the same command again to go on", _INTERRUPTED)
     sys.exit(status)

@@ -73,7 +73,9 @@ class Context:
             DataError: The weights cannot be read.
             RunError: They were changed since they were written.
         """
-        return PaperDetector(self.recipe.detector, self.weights(key), self.recipe.evaluation.threshold, self.device)
+        return PaperDetector(
+            self.recipe.detector, self.weights(key), self.recipe.evaluation.threshold, self.device
+        )
 
     def weights(self, key: Key) -> Weights:
         """The weights trained in one cycle; raises as `detector`."""
@@ -92,4 +94,6 @@ def previous(key: Key) -> Key:
 
 def stage_seed(seed: int, cycle: int, stage: str) -> int:
     """Seed of one stage: the same for all strategies, and the same whenever and wherever it runs."""
-    return int(np.random.SeedSequence([seed, cycle, zlib.crc32(stage.encode())]).generate_state(1)[0])
+    return int(
+        np.random.SeedSequence([seed, cycle, zlib.crc32(stage.encode())]).generate_state(1)[0]
+    )

@@ -1,47 +1,103 @@
-"""Driving the stages: whatever is not done yet is done next, and committed before anything follows it."""
+"""The order of the stages: whatever is not done yet is done next, and committed before anything follows it.
+
+A run is a set of chains. The survey comes first; then, per seed, the start weights; then, per strategy, the cycles.
+Chains that do not wait for each other may run side by side.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+from thrifty.config import Recipe
 from thrifty.cycle.context import Context
 from thrifty.cycle.stages import STAGES, evaluate, survey, train_start
 from thrifty.store.schema import Key
-from thrifty.store.store import Outcome
+from thrifty.store.store import Outcome, RunStore
 from thrifty.strategies.strategy import Strategy
 
 SURVEY = Key(seed=-1)
 """Where the survey of the data is remembered; it belongs to no arm."""
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One stage of one arm in one cycle; small enough to be sent to another process."""
+
+    key: Key
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task left behind, and how long it took in seconds."""
+
+    task: Task
+    outcome: Outcome
+    seconds: float
+
+
+def survey_chain() -> list[Task]:
+    """What comes before everything else."""
+    return [Task(SURVEY, "survey")]
+
+
+def start_chain(seed: int) -> list[Task]:
+    """Training and judging the start weights that all strategies of a seed share."""
+    return [Task(Key(seed), "train"), Task(Key(seed), "evaluate")]
+
+
+def arm_chain(recipe: Recipe, seed: int, strategy: str) -> list[Task]:
+    """All cycles of one strategy under one seed."""
+    cycles = range(1, recipe.selection.cycles + 1)
+    return [Task(Key(seed, strategy, cycle), stage) for cycle in cycles for stage in STAGES]
+
+
+def perform(context: Context, strategies: Sequence[Strategy], task: Task) -> Done:
+    """Do a task. Reads the store, writes no row."""
+    began = time.monotonic()
+    outcome = _work(context, strategies, task)()
+    return Done(task, outcome, time.monotonic() - began)
+
+
+def _work(context: Context, strategies: Sequence[Strategy], task: Task) -> Callable[[], Outcome]:
+    key = task.key
+    if key == SURVEY:
+        return lambda: survey(context)
+    if not key.strategy:
+        return lambda: (
+            train_start(context, key) if task.stage == "train" else evaluate(context, key)
+        )
+    strategy = next(strategy for strategy in strategies if strategy.name == key.strategy)
+    return lambda: STAGES[task.stage](context, key, strategy)
+
+
+def commit(store: RunStore, done: Done) -> None:
+    """Write what a task left behind, and that it is done, in one transaction."""
+    store.finish(done.task.key, done.task.stage, done.outcome, done.seconds)
+
+
+def remaining(store: RunStore, chain: Sequence[Task]) -> list[Task]:
+    """The tasks of a chain that are not done."""
+    return [task for task in chain if not store.is_done(task.key, task.stage)]
+
+
+def in_order(recipe: Recipe) -> Iterator[Task]:
+    """Every task of a run, one after the other."""
+    yield from survey_chain()
+    for seed in recipe.seeds:
+        yield from start_chain(seed)
+        for strategy in recipe.selection.strategies:
+            yield from arm_chain(recipe, seed, strategy)
+
+
 def run_all(context: Context, strategies: Sequence[Strategy]) -> None:
-    """Run every arm to its end, or on from where an earlier process stopped.
+    """Run every task in this process, or on from where an earlier process stopped.
 
     Raises:
         ThriftyError: Whatever the stages raise; what was committed before stays.
     """
-    _once(context, SURVEY, "survey", partial(survey, context))
-    for seed in context.recipe.seeds:
-        start = Key(seed)
-        _once(context, start, "train", partial(train_start, context, start))
-        _once(context, start, "evaluate", partial(evaluate, context, start))
-        for strategy in strategies:
-            run_arm(context, seed, strategy)
-
-
-def run_arm(context: Context, seed: int, strategy: Strategy) -> None:
-    """All cycles of one strategy under one seed."""
-    for cycle in range(1, context.recipe.selection.cycles + 1):
-        key = Key(seed, strategy.name, cycle)
-        for name, stage in STAGES.items():
-            _once(context, key, name, partial(stage, context, key, strategy))
-
-
-def _once(context: Context, key: Key, name: str, work: Callable[[], Outcome]) -> None:
-    if context.store.is_done(key, name):
-        return
-    began = time.monotonic()
-    outcome = work()
-    context.store.finish(key, name, outcome, time.monotonic() - began)
+    for task in in_order(context.recipe):
+        if not context.store.is_done(task.key, task.stage):
+            commit(context.store, perform(context, strategies, task))

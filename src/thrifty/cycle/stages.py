@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from thrifty.cycle.artifacts import read_scores, write_detections, write_scores, write_weights
 from thrifty.cycle.context import Context, previous, stage_seed
 from thrifty.data.frames import CachedFrames
@@ -17,8 +19,6 @@ from thrifty.store.store import Outcome
 from thrifty.strategies.strategy import Decision, Strategy
 from thrifty.training import Example, Plan, fit
 from thrifty.types import Annotations, Detections, Frame, Record, Unreadable
-
-import numpy as np
 
 
 class Stage(Protocol):
@@ -61,14 +61,20 @@ def select(context: Context, key: Key, strategy: Strategy) -> Outcome:
     while True:
         aside = {row.record_id for row in unreadable}
         candidates = [record for record in _candidates(context, key) if record.id not in aside]
-        observed = None if scores is None else np.array([scores[record.id] for record in candidates])
+        observed = (
+            None if scores is None else np.array([scores[record.id] for record in candidates])
+        )
         rng = np.random.default_rng(stage_seed(key.seed, key.cycle, "select"))
         budget = context.recipe.selection.budget
         decision = strategy.decide(candidates, observed, budget, _earlier(context, key), rng)
-        broken = _undecodable(context, [candidates[chosen.index] for chosen in decision.choice.chosen])
+        broken = _undecodable(
+            context, [candidates[chosen.index] for chosen in decision.choice.chosen]
+        )
         if not broken:
             return Outcome(
-                choices=_choice_rows(candidates, decision), held=_held_rows(candidates, decision), unreadable=unreadable
+                choices=_choice_rows(candidates, decision),
+                held=_held_rows(candidates, decision),
+                unreadable=unreadable,
             )
         unreadable += broken
 
@@ -99,7 +105,9 @@ def train(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa: A
         device=context.device,
         title=f"{describe(key)}: training",
     )
-    weights = fit(plan, context.cached_pool, examples, context.weights(Key(key.seed)), context.progress)
+    weights = fit(
+        plan, context.cached_pool, examples, context.weights(Key(key.seed)), context.progress
+    )
     return Outcome(artifacts=[write_weights(context.store, key, weights)])
 
 
@@ -114,15 +122,22 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
                 raise DataError(f"{result.reason} (it could be decoded when this run began)")
             found[result[0].id] = result[1]
     overlap = context.recipe.evaluation.iou
-    curve = miss_rate_curve([match(found[record.id], test.labels[record.id], overlap) for record in records])
-    row = EvaluationRow(curve.at(1.0), curve.log_average, curve.fppi.tolist(), curve.miss_rates.tolist())
+    curve = miss_rate_curve(
+        [match(found[record.id], test.labels[record.id], overlap) for record in records]
+    )
+    row = EvaluationRow(
+        curve.at(1.0), curve.log_average, curve.fppi.tolist(), curve.miss_rates.tolist()
+    )
     return Outcome(evaluation=row, artifacts=[write_detections(context.store, key, found)])
 
 
 def train_start(context: Context, key: Key) -> Outcome:
     """Train the start weights on X_l."""
     start, settings = context.start, context.recipe.training
-    examples = [Example(record, start.labels[record.id]) for record in context.readable("start", start.frames)]
+    examples = [
+        Example(record, start.labels[record.id])
+        for record in context.readable("start", start.frames)
+    ]
     plan = Plan(
         context.recipe.detector,
         settings,
@@ -153,17 +168,25 @@ def survey(context: Context) -> Outcome:
 
 def describe(key: Key) -> str:
     """An arm and cycle in words."""
-    return f"seed {key.seed}, {key.strategy}, cycle {key.cycle}" if key.strategy else f"seed {key.seed}, start weights"
+    return (
+        f"seed {key.seed}, {key.strategy}, cycle {key.cycle}"
+        if key.strategy
+        else f"seed {key.seed}, start weights"
+    )
 
 
 def _candidates(context: Context, key: Key) -> list[Record]:
     labelled = {record.id for record in _earlier(context, key)}
-    return [record for record in context.readable("pool", context.pool) if record.id not in labelled]
+    return [
+        record for record in context.readable("pool", context.pool) if record.id not in labelled
+    ]
 
 
 def _earlier(context: Context, key: Key) -> list[Record]:
     cycles = range(1, key.cycle)
-    rows = (row for cycle in cycles for row in context.store.choices(Key(key.seed, key.strategy, cycle)))
+    rows = (
+        row for cycle in cycles for row in context.store.choices(Key(key.seed, key.strategy, cycle))
+    )
     return [context.by_id[row.record_id] for row in rows]
 
 

@@ -21,7 +21,9 @@ _MOTION = 5
 Change = Callable[[Image, np.random.Generator], Image]
 
 
-def augment(image: Image, drawn: Annotations, rng: np.random.Generator) -> tuple[Image, Annotations]:
+def augment(
+    image: Image, drawn: Annotations, rng: np.random.Generator
+) -> tuple[Image, Annotations]:
     """Apply at most one random change.
 
     Args:
@@ -61,7 +63,9 @@ def crop(
     boxes = drawn.boxes - np.array([left, top, left, top], dtype=np.float64)
     reaching = _reaches(boxes, size)
     ignore = drawn.ignore | ~_centre_inside(boxes, size)
-    return np.ascontiguousarray(window), Annotations(boxes[reaching], drawn.classes[reaching], ignore[reaching])
+    return np.ascontiguousarray(window), Annotations(
+        boxes[reaching], drawn.classes[reaching], ignore[reaching]
+    )
 
 
 def _pad(image: Image, size: tuple[int, int]) -> Image:
@@ -73,7 +77,9 @@ def _with_padding_ignored(image: Image, drawn: Annotations, size: tuple[int, int
     height, width = image.shape[:2]
     far_height, far_width = max(height, size[0]), max(width, size[1])
     strips = [[0, height, far_width, far_height], [width, 0, far_width, far_height]]
-    padding = np.array([strip for strip in strips if strip[0] < strip[2] and strip[1] < strip[3]], dtype=np.float64)
+    padding = np.array(
+        [strip for strip in strips if strip[0] < strip[2] and strip[1] < strip[3]], dtype=np.float64
+    )
     padding = padding.reshape(-1, 4)
     return Annotations(
         np.concatenate([drawn.boxes, padding]),
@@ -83,7 +89,9 @@ def _with_padding_ignored(image: Image, drawn: Annotations, size: tuple[int, int
 
 
 def _reaches(boxes: FloatArray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray((boxes[:, 0] < size[1]) & (boxes[:, 1] < size[0]) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0))
+    return np.asarray(
+        (boxes[:, 0] < size[1]) & (boxes[:, 1] < size[0]) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
+    )
 
 
 def _centre_inside(boxes: FloatArray, size: tuple[int, int]) -> np.ndarray:
@@ -92,7 +100,9 @@ def _centre_inside(boxes: FloatArray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _sharpen(image: Image, rng: np.random.Generator) -> Image:
-    return np.asarray(ImageEnhance.Sharpness(Pillow.fromarray(image)).enhance(1.0 + 2.0 * rng.random()))
+    return np.asarray(
+        ImageEnhance.Sharpness(Pillow.fromarray(image)).enhance(1.0 + 2.0 * rng.random())
+    )
 
 
 def _blur(image: Image, rng: np.random.Generator) -> Image:  # noqa: ARG001 - the signature of a change
@@ -107,7 +117,9 @@ def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
     else:
         np.fill_diagonal(kernel, 1.0)
     weights = tuple(kernel.ravel() / kernel.sum())
-    return np.asarray(Pillow.fromarray(image).filter(ImageFilter.Kernel((_MOTION, _MOTION), weights, scale=1)))
+    return np.asarray(
+        Pillow.fromarray(image).filter(ImageFilter.Kernel((_MOTION, _MOTION), weights, scale=1))
+    )
 
 
 def _drop_pixels(image: Image, rng: np.random.Generator) -> Image:
@@ -120,7 +132,9 @@ def _noise(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _value(image: Image, rng: np.random.Generator) -> Image:
-    return np.asarray(ImageEnhance.Brightness(Pillow.fromarray(image)).enhance(rng.uniform(0.7, 1.3)))
+    return np.asarray(
+        ImageEnhance.Brightness(Pillow.fromarray(image)).enhance(rng.uniform(0.7, 1.3))
+    )
 
 
 def _saturation(image: Image, rng: np.random.Generator) -> Image:

@@ -58,7 +58,9 @@ def read_coco(path: Path) -> list[CocoImage]:
     content = _load(path)
     try:
         images = {entry["id"]: entry for entry in content["images"]}
-        classes = {entry["id"]: index for index, entry in enumerate(sorted(content["categories"], key=_id))}
+        classes = {
+            entry["id"]: index for index, entry in enumerate(sorted(content["categories"], key=_id))
+        }
         videos = {entry["id"]: str(entry["name"]) for entry in content.get("videos", ())}
         drawn: dict[Any, _Drawn] = {key: _Drawn() for key in images}
         for annotation in content["annotations"]:
@@ -66,7 +68,9 @@ def read_coco(path: Path) -> list[CocoImage]:
         return [_image(entry, videos, drawn[key]) for key, entry in images.items()]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{path}: not a COCO detection file ({reason}); see https://cocodataset.org/#format-data") from error
+        raise DataError(
+            f"{path}: not a COCO detection file ({reason}); see https://cocodataset.org/#format-data"
+        ) from error
 
 
 def _load(path: Path) -> Mapping[str, Any]:
@@ -77,11 +81,17 @@ def _load(path: Path) -> Mapping[str, Any]:
             f"{path}: no such file; point --data or THRIFTY_DATA at the folder that holds the data sets"
         ) from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON ({error}); export the annotations again") from error
+        raise DataError(
+            f"{path}: not valid JSON ({error}); export the annotations again"
+        ) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: not a COCO detection file (its top level is no object); export the annotations again")
+        raise DataError(
+            f"{path}: not a COCO detection file (its top level is no object); export the annotations again"
+        )
     return content
 
 
@@ -116,7 +126,9 @@ def _add(
     where = f"{path}: annotation {annotation.get('id')}"
     image = images.get(annotation["image_id"])
     if image is None:
-        raise DataError(f"{where} names image {annotation['image_id']}, which the file does not list; correct or remove it")
+        raise DataError(
+            f"{where} names image {annotation['image_id']}, which the file does not list; correct or remove it"
+        )
     if annotation["category_id"] not in classes:
         raise DataError(
             f"{where} names category {annotation['category_id']}, which the file does not list; correct or remove it"
@@ -124,7 +136,9 @@ def _add(
     box = [float(value) for value in annotation["bbox"]]
     problem = _box_problem(box, float(image["width"]), float(image["height"]))
     if problem:
-        raise DataError(f"{where} on {image['file_name']}: box {annotation['bbox']} {problem}; correct or remove it")
+        raise DataError(
+            f"{where} on {image['file_name']}: box {annotation['bbox']} {problem}; correct or remove it"
+        )
     entry = drawn[annotation["image_id"]]
     entry.boxes.append(box)
     entry.classes.append(classes[annotation["category_id"]])

@@ -122,4 +122,6 @@ class CachedFrames:
 
 def in_time_order(records: Sequence[Record]) -> tuple[Record, ...]:
     """Stills by id first, then every sequence in its own order, so videos are decoded front to back."""
-    return tuple(sorted(records, key=lambda record: (record.sequence or "", record.place or 0, record.id)))
+    return tuple(
+        sorted(records, key=lambda record: (record.sequence or "", record.place or 0, record.id))
+    )

@@ -33,7 +33,9 @@ def open_street(source: StreetSource) -> tuple[FrameSet, dict[str, Annotations]]
 
     Drives of a single frame are stills; longer ones are videos.
     """
-    street = Street(Look(source.look), source.seed, source.drives, source.length, source.width, source.height)
+    street = Street(
+        Look(source.look), source.seed, source.drives, source.length, source.width, source.height
+    )
     records: list[Record] = []
     labels: dict[str, Annotations] = {}
     for drive in range(source.drives):

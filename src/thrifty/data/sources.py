@@ -51,12 +51,16 @@ def open_source(source: CocoSource | StreetSource, root: Path | None) -> Opened:
         frames, labels = open_street(source)
         return Opened(frames, _with_min_height(labels, source.min_height))
     if root is None:
-        raise DataError(f"{source.annotations}: no data folder given; pass --data DIR or set THRIFTY_DATA")
+        raise DataError(
+            f"{source.annotations}: no data folder given; pass --data DIR or set THRIFTY_DATA"
+        )
     annotations = root / source.annotations
     folder = root / source.images if source.images is not None else annotations.parent
     entries = _select(read_coco(annotations), source)
     if not entries:
-        raise DataError(f"{annotations}: no frame is left under the recipe's 'videos' and 'frames'; widen them")
+        raise DataError(
+            f"{annotations}: no frame is left under the recipe's 'videos' and 'frames'; widen them"
+        )
     return _open_files(entries, folder, source)
 
 
@@ -64,15 +68,21 @@ def _select(entries: Sequence[CocoImage], source: CocoSource) -> list[CocoImage]
     if source.videos is not None:
         unknown = set(source.videos) - {entry.video for entry in entries}
         if unknown:
-            raise DataError(f"{source.annotations}: has no frames of video {sorted(unknown)}; check the recipe's 'videos'")
+            raise DataError(
+                f"{source.annotations}: has no frames of video {sorted(unknown)}; check the recipe's 'videos'"
+            )
         entries = [entry for entry in entries if entry.video in source.videos]
     if source.frames is not None:
         first, last = source.frames
-        entries = [entry for entry in entries if entry.frame is not None and first <= entry.frame <= last]
+        entries = [
+            entry for entry in entries if entry.frame is not None and first <= entry.frame <= last
+        ]
     stills = [entry for entry in entries if entry.video is None]
     kept = list(stills[:: source.every])
     for video in sorted({entry.video for entry in entries if entry.video is not None}):
-        ordered = sorted((entry for entry in entries if entry.video == video), key=lambda entry: entry.frame or 0)
+        ordered = sorted(
+            (entry for entry in entries if entry.video == video), key=lambda entry: entry.frame or 0
+        )
         kept += ordered[:: source.every]
     return kept
 
@@ -87,13 +97,19 @@ def _open_files(entries: Sequence[CocoImage], folder: Path, source: CocoSource) 
         )
     are_frames = {"#" in entry.file_name for entry in entries}
     if are_frames == {True, False}:
-        raise DataError(f"{source.annotations}: mixes stills and frames of video files; split it into two files")
+        raise DataError(
+            f"{source.annotations}: mixes stills and frames of video files; split it into two files"
+        )
     records: dict[str, Record] = {}
     labels: Labels = {}
     duplicates: list[tuple[str, str]] = []
     indices = {name: index_video(folder / name) for name in files} if True in are_frames else {}
     for entry in entries:
-        record = _video_record(entry, indices, folder, source) if indices else _still_record(entry, folder, source)
+        record = (
+            _video_record(entry, indices, folder, source)
+            if indices
+            else _still_record(entry, folder, source)
+        )
         if record.id in records:
             duplicates.append((record.source, records[record.id].source))
             continue
@@ -121,7 +137,9 @@ def _still_record(entry: CocoImage, folder: Path, source: CocoSource) -> Record:
     )
 
 
-def _video_record(entry: CocoImage, indices: dict[str, VideoIndex], folder: Path, source: CocoSource) -> Record:
+def _video_record(
+    entry: CocoImage, indices: dict[str, VideoIndex], folder: Path, source: CocoSource
+) -> Record:
     name, number = entry.file_name.rsplit("#", 1)
     index = indices[name]
     if not number.isdigit() or int(number) >= len(index):
@@ -149,4 +167,6 @@ def _with_min_height(labels: Labels, min_height: float) -> Labels:
 
 def _ignore_low(drawn: Annotations, min_height: float) -> Annotations:
     heights = drawn.boxes[:, 3] - drawn.boxes[:, 1]
-    return Annotations(drawn.boxes, drawn.classes, np.asarray(drawn.ignore | (heights < min_height)))
+    return Annotations(
+        drawn.boxes, drawn.classes, np.asarray(drawn.ignore | (heights < min_height))
+    )

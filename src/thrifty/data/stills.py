@@ -40,7 +40,9 @@ class StillReader:
         # Pillow's decoders raise many kinds on damaged files, some outside OSError.
         except (OSError, ValueError, SyntaxError, EOFError, Pillow.DecompressionBombError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise FrameError(f"{path}: cannot decode this picture ({reason}); replace or remove the file") from error
+            raise FrameError(
+                f"{path}: cannot decode this picture ({reason}); replace or remove the file"
+            ) from error
         return check_size(record, image)
 
     def stream(self, records: Iterable[Record]) -> Iterator[tuple[Record, Image | FrameError]]:

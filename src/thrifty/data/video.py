@@ -7,7 +7,7 @@ before and decodes forward to the wanted timestamp.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,22 +54,37 @@ def index_video(path: Path) -> VideoIndex:
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            announced, width, height = stream.frames, stream.codec_context.width, stream.codec_context.height
+            announced, width, height = (
+                stream.frames,
+                stream.codec_context.width,
+                stream.codec_context.height,
+            )
             stamps = [
-                packet.pts if packet.pts is not None else packet.dts for packet in container.demux(stream) if packet.size
+                packet.pts if packet.pts is not None else packet.dts
+                for packet in container.demux(stream)
+                if packet.size
             ]
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such video; check the recipe and the data folder") from error
     except (av.error.FFmpegError, IndexError) as error:
-        raise DataError(f"{path}: cannot be read as a video ({_reason(error)}); copy it again from its source") from error
+        raise DataError(
+            f"{path}: cannot be read as a video ({_reason(error)}); copy it again from its source"
+        ) from error
     if not stamps or any(stamp is None for stamp in stamps):
-        raise DataError(f"{path}: holds no frames with timestamps; convert it to a container that has them, such as mp4")
+        raise DataError(
+            f"{path}: holds no frames with timestamps; convert it to a container that has them, such as mp4"
+        )
     if announced and len(stamps) < announced:
         raise DataError(
             f"{path}: is truncated, its header announces {announced} frames but it holds {len(stamps)}; "
             "copy it again from its source"
         )
-    return VideoIndex(content_hash(path), width, height, tuple(sorted(stamp for stamp in stamps if stamp is not None)))
+    return VideoIndex(
+        content_hash(path),
+        width,
+        height,
+        tuple(sorted(stamp for stamp in stamps if stamp is not None)),
+    )
 
 
 class VideoReader:
@@ -121,10 +136,15 @@ class VideoReader:
         for stamp in pending:
             record = wanted[stamp]
             where = f"{self._folder / source}: frame {record.frame}"
-            yield record, FrameError(f"{where} cannot be decoded ({reason}); copy the video again from its source")
+            yield (
+                record,
+                FrameError(
+                    f"{where} cannot be decoded ({reason}); copy the video again from its source"
+                ),
+            )
 
 
-def _decode_from(path: Path, stamp: int) -> Iterator[tuple[int, Image]]:
+def _decode_from(path: Path, stamp: int) -> Generator[tuple[int, Image]]:
     """Every frame from the keyframe at or before `stamp` on, with its timestamp."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -147,7 +167,9 @@ def _runs(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Cut into stretches of one video with ascending frames, none longer than a decoder should skip through."""
     run: list[Record] = []
     for record in records:
-        if run and (record.source != run[-1].source or not 0 < _step(run[-1], record) <= _LONGEST_SKIP):
+        if run and (
+            record.source != run[-1].source or not 0 < _step(run[-1], record) <= _LONGEST_SKIP
+        ):
             yield run
             run = []
         run.append(record)

@@ -39,7 +39,10 @@ def decode(
     """
     smooth = F.avg_pool2d(probabilities, 3, stride=1, padding=1, count_include_pad=False)
     peaks = (smooth == highest_around(smooth)) & (smooth >= threshold)
-    return [_decode_one(smooth[index], peaks[index], sizes, threshold, suppression) for index in range(len(smooth))]
+    return [
+        _decode_one(smooth[index], peaks[index], sizes, threshold, suppression)
+        for index in range(len(smooth))
+    ]
 
 
 def highest_around(values: Tensor, reach: int = _REACH) -> Tensor:
@@ -65,7 +68,9 @@ def _highest_along(values: Tensor, reach: int, dim: int) -> Tensor:
     return maxima.narrow(dim, 0, length)
 
 
-def _decode_one(smooth: Tensor, peaks: Tensor, sizes: FloatArray, threshold: float, suppression: float) -> Detections:
+def _decode_one(
+    smooth: Tensor, peaks: Tensor, sizes: FloatArray, threshold: float, suppression: float
+) -> Detections:
     places = peaks.nonzero()
     scores = _support(smooth, places).cpu().numpy().astype(np.float64)
     values = smooth[tuple(places.T)].cpu().numpy().astype(np.float64)

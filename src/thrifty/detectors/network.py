@@ -1,5 +1,7 @@
-"""The network of Figure 2: an encoder of fire-residual modules, a decoder with gated lateral connections, and one
-prediction layer whose weights five heads share.
+"""The network of Figure 2.
+
+An encoder of fire-residual modules, a decoder with gated lateral connections, and one prediction layer whose weights
+five heads share.
 
 Normalisation is over each image and channel alone, with a bias and no scale. The authors' code uses batch
 statistics of a single image at all times, which is the same thing; and it keeps a frame's maps independent of
@@ -131,7 +133,9 @@ class Decoder(nn.Module):
     def __init__(self, high: int, middle: int, channels: int) -> None:
         super().__init__()
         self.dec1 = ConvNorm((high, channels), (1, 1))
-        self.convs = nn.ModuleList(ConvNorm((channels, channels), (3, 3), leaky_relu) for _ in range(4))
+        self.convs = nn.ModuleList(
+            ConvNorm((channels, channels), (3, 3), leaky_relu) for _ in range(4)
+        )
         sources = (high, high, high, middle)
         self.gates = nn.ModuleList(ConvNorm((source, channels), (3, 3), relu) for source in sources)
 
@@ -139,11 +143,15 @@ class Decoder(nn.Module):
         """The encoder's nodes to five feature maps, deepest first."""
         dec1 = F.dropout2d(self.dec1(nodes["f42"]), 1.0 - _KEEP_HEAD, self.training)
         levels = [dec1]
-        for conv, gate, name in zip(self.convs, self.gates, ("f41", "f32", "ds3", "f22"), strict=True):
+        for conv, gate, name in zip(
+            self.convs, self.gates, ("f41", "f32", "ds3", "f22"), strict=True
+        ):
             lateral = gate(nodes[name])
             below = levels[-1]
             if below.shape[-2:] != lateral.shape[-2:]:
-                below = F.interpolate(below, lateral.shape[-2:], mode="bilinear", align_corners=False)
+                below = F.interpolate(
+                    below, lateral.shape[-2:], mode="bilinear", align_corners=False
+                )
             levels.append(conv(below) + lateral)
         return levels
 

@@ -37,7 +37,13 @@ class PaperDetector:
 
     gives = frozenset({Need.CLASS_MAPS, Need.BOXES, Need.TRAINING})
 
-    def __init__(self, settings: DetectorSection, weights: Weights, threshold: float = 0.05, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        settings: DetectorSection,
+        weights: Weights,
+        threshold: float = 0.05,
+        device: str = "cpu",
+    ) -> None:
         self._settings = settings
         self._threshold = threshold
         self._sizes = default_boxes(settings.preset, settings.box_scale)
@@ -69,7 +75,7 @@ class PaperDetector:
             return maps
         mirrored = ClassMaps(tuple(self._network(normalise(images.flip(-1)))), height, width)
         mean = (maps.probabilities() + mirrored.probabilities().flip(-1)) / 2
-        return ClassMaps(mean.split(1, dim=1), height, width, MapKind.PROBABILITIES)
+        return ClassMaps(torch.split(mean, 1, dim=1), height, width, MapKind.PROBABILITIES)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Boxes in pixels of the stored frames, surest first.
@@ -114,4 +120,6 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot be read as weights ({error}); delete the output folder and run again") from error
+        raise DataError(
+            f"{path}: cannot be read as weights ({error}); delete the output folder and run again"
+        ) from error

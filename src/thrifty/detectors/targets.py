@@ -107,7 +107,9 @@ def _inside(box: FloatArray) -> tuple[slice, slice]:
     return slice(math.floor(top), math.ceil(bottom)), slice(math.floor(left), math.ceil(right))
 
 
-def sample(targets: Sequence[Targets], negatives: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def sample(
+    targets: Sequence[Targets], negatives: float, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Draw negatives and lay out the weights of equation 7.
 
     A pixel is drawn with probability `max(100, positives) * N2P / (K H W)`, so an image without objects gives about
@@ -125,7 +127,9 @@ def sample(targets: Sequence[Targets], negatives: float, rng: np.random.Generato
     for target in targets:
         positives = int(target.positive.sum())
         share = max(_FEWEST_POSITIVES, positives) * negatives / target.positive.size
-        asked = target.positive | (target.askable & (rng.random(target.positive.shape, dtype=np.float32) < share))
+        asked = target.positive | (
+            target.askable & (rng.random(target.positive.shape, dtype=np.float32) < share)
+        )
         total = asked.sum(axis=(1, 2), keepdims=True)
         wanted.append(target.positive.astype(np.float32))
         weights.append((asked / np.maximum(total, 1)).astype(np.float32))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 from thrifty.data.frames import FrameSet
@@ -60,41 +62,20 @@ def _batches(stream: Iterator[Frame | Unreadable], size: int) -> Iterator[list[F
         yield group
 
 
-class _Failure:
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
 def _run_ahead(items: Iterator[Item]) -> Iterator[Item]:
     """Produce items in a thread, at most a few ahead of their use, so memory stays bounded."""
-    ready: queue.Queue[Item | _Failure | None] = queue.Queue(_AHEAD)
     stopped = threading.Event()
-
-    def put(item: Item | _Failure | None) -> None:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def produce() -> None:
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        waiting: deque[Future[list[Item]]] = deque()
         try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
-            put(_Failure(error))
+            # An empty list marks the end; whatever the producer raises comes out of `result`.
+            waiting.extend(pool.submit(_next, items, stopped) for _ in range(_AHEAD))
+            while produced := waiting.popleft().result():
+                waiting.append(pool.submit(_next, items, stopped))
+                yield produced[0]
+        finally:
+            stopped.set()
 
-    thread = threading.Thread(target=produce, name="decode", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, _Failure):
-                raise item.error
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
+
+def _next(items: Iterator[Item], stopped: threading.Event) -> list[Item]:
+    return [] if stopped.is_set() else list(islice(items, 1))

@@ -43,7 +43,7 @@ def match(detections: Detections, truth: Annotations, overlap: float = 0.5) -> M
     found = detections.boxes[order]
     objects, regions = truth.objects, truth.boxes[truth.ignore]
     ious = geometry.iou(found, objects)
-    ignorable = (geometry.cover(found, regions) >= overlap).any(axis=1)
+    ignorable = np.asarray((geometry.cover(found, regions) >= overlap).any(axis=1))
     free = np.ones(len(objects), dtype=np.bool_)
     hits, counted = np.zeros(len(found), dtype=np.bool_), np.ones(len(found), dtype=np.bool_)
     for index in range(len(found)):

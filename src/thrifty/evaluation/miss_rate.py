@@ -50,7 +50,9 @@ def miss_rate_curve(images: Sequence[Matched]) -> Curve:
     """
     objects = sum(image.objects for image in images)
     if not objects:
-        raise DataError("the test set holds no objects to find; check its annotations and 'min_height' in the recipe")
+        raise DataError(
+            "the test set holds no objects to find; check its annotations and 'min_height' in the recipe"
+        )
     scores = np.concatenate([image.scores for image in images])
     hits = np.concatenate([image.hits for image in images])
     order = np.argsort(-scores, kind="stable")

@@ -31,8 +31,12 @@ class SimulatedOracle:
             DataError: The records are not those of the batch, or one has no hidden label.
         """
         if batch != self.submit(records):
-            raise DataError(f"batch {batch} was submitted with other frames; collect it with the frames it was made of")
+            raise DataError(
+                f"batch {batch} was submitted with other frames; collect it with the frames it was made of"
+            )
         missing = [record.label for record in records if record.id not in self._hidden]
         if missing:
-            raise DataError(f"frame {missing[0]} has no hidden label; the pool and its annotations do not belong together")
+            raise DataError(
+                f"frame {missing[0]} has no hidden label; the pool and its annotations do not belong together"
+            )
         return {record.id: self._hidden[record.id] for record in records}

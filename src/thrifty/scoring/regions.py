@@ -49,7 +49,12 @@ def region_maxima(scores: Tensor, size: int = REGION, tiling: Tiling = Tiling.PA
     rows, columns = (-(-side // size) for side in scores.shape[1:])
     lead = size // 2 if tiling is Tiling.RELEASED else 0
     height, width = scores.shape[1:]
-    padding = (lead, max(0, columns * size - width - lead), lead, max(0, rows * size - height - lead))
+    padding = (
+        lead,
+        max(0, columns * size - width - lead),
+        lead,
+        max(0, rows * size - height - lead),
+    )
     padded = F.pad(scores.unsqueeze(1), padding, value=float("-inf"))
     return F.max_pool2d(padded, kernel_size=size, stride=size)[:, 0, :rows, :columns]
 

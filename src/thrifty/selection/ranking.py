@@ -30,5 +30,7 @@ def rank(ids: Sequence[str], scores: FloatArray) -> IntArray:
     finite = np.isfinite(scores)
     if not finite.all():
         worst = int(np.flatnonzero(~finite)[0])
-        raise ScoreError(f"frame {ids[worst]}: score is {scores[worst]}; every score must be finite to be ranked")
+        raise ScoreError(
+            f"frame {ids[worst]}: score is {scores[worst]}; every score must be finite to be ranked"
+        )
     return np.lexsort((np.asarray(ids, dtype=np.str_), -scores)).astype(np.int64)

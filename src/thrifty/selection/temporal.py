@@ -122,14 +122,21 @@ class _Timeline:
         self._sequences = _by_sequence(candidates)
         count = len(candidates)
         self._blockers: dict[Rule, dict[int, tuple[str, int]]] = {rule: {} for rule in Rule}
-        self._blocked: dict[Rule, BoolArray] = {rule: np.zeros(count, dtype=np.bool_) for rule in Rule}
+        self._blocked: dict[Rule, BoolArray] = {
+            rule: np.zeros(count, dtype=np.bool_) for rule in Rule
+        }
 
     def block_all(self, records: Sequence[Record], reach: int, rule: Rule) -> None:
         for record in records:
             self.block(record, reach, rule)
 
     def block(self, record: Record, reach: int, rule: Rule) -> None:
-        if reach < 1 or record.sequence not in self._sequences or record.place is None:
+        if (
+            reach < 1
+            or record.place is None
+            or record.sequence is None
+            or record.sequence not in self._sequences
+        ):
             return
         members, places = self._sequences[record.sequence]
         first = np.searchsorted(places, record.place - reach, side="left")

@@ -19,9 +19,15 @@ def _arm(*, key: bool = True) -> list[Column[object]]:
     ]
 
 
-RUN = Table("run", METADATA, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
+RUN = Table(
+    "run", METADATA, Column("key", String, primary_key=True), Column("value", Text, nullable=False)
+)
 STAGE = Table(
-    "stage", METADATA, *_arm(), Column("stage", String, primary_key=True), Column("seconds", Float, nullable=False)
+    "stage",
+    METADATA,
+    *_arm(),
+    Column("stage", String, primary_key=True),
+    Column("seconds", Float, nullable=False),
 )
 CHOICE = Table(
     "choice",

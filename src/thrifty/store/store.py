@@ -71,27 +71,45 @@ class RunStore:
         """Commit a stage: all of its rows and the mark that it is done, in one transaction."""
         arm = dataclasses.asdict(key)
         with _writing(self.folder), self._engine.begin() as connection:
-            _insert(connection, schema.CHOICE, [arm | dataclasses.asdict(row) for row in outcome.choices])
-            _insert(connection, schema.HELD, [arm | dataclasses.asdict(row) for row in outcome.held])
-            _insert(connection, schema.ARTIFACT, [arm | dataclasses.asdict(row) for row in outcome.artifacts])
+            _insert(
+                connection,
+                schema.CHOICE,
+                [arm | dataclasses.asdict(row) for row in outcome.choices],
+            )
+            _insert(
+                connection, schema.HELD, [arm | dataclasses.asdict(row) for row in outcome.held]
+            )
+            _insert(
+                connection,
+                schema.ARTIFACT,
+                [arm | dataclasses.asdict(row) for row in outcome.artifacts],
+            )
             _insert(connection, schema.LABEL, [arm | row for row in _label_rows(outcome.labels)])
             if outcome.batch is not None:
                 _insert(connection, schema.BATCH, [arm | {"name": outcome.batch}])
             if outcome.evaluation is not None:
-                _insert(connection, schema.EVALUATION, [arm | dataclasses.asdict(outcome.evaluation)])
+                _insert(
+                    connection, schema.EVALUATION, [arm | dataclasses.asdict(outcome.evaluation)]
+                )
             self._add_unreadable(connection, outcome.unreadable)
             _insert(connection, schema.STAGE, [arm | {"stage": stage, "seconds": seconds}])
 
     def _add_unreadable(self, connection: Connection, rows: Sequence[UnreadableRow]) -> None:
         known = {(row.role, row.record_id) for row in connection.execute(select(schema.UNREADABLE))}
-        new = {(row.role, row.record_id): row for row in rows if (row.role, row.record_id) not in known}
+        new = {
+            (row.role, row.record_id): row for row in rows if (row.role, row.record_id) not in known
+        }
         _insert(connection, schema.UNREADABLE, [dataclasses.asdict(row) for row in new.values()])
 
     def describe(self, facts: Mapping[str, str]) -> None:
         """Remember facts about the run, replacing older values."""
         with _writing(self.folder), self._engine.begin() as connection:
             connection.execute(delete(schema.RUN).where(schema.RUN.c.key.in_(list(facts))))
-            _insert(connection, schema.RUN, [{"key": key, "value": value} for key, value in facts.items()])
+            _insert(
+                connection,
+                schema.RUN,
+                [{"key": key, "value": value} for key, value in facts.items()],
+            )
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -112,7 +130,9 @@ class RunStore:
     def choices(self, key: Key) -> list[ChoiceRow]:
         """The frames of one cycle, in the order taken."""
         rows = sorted(self._rows(schema.CHOICE, key), key=lambda row: int(row.rank))
-        return [ChoiceRow(row.rank, row.record_id, row.score, row.smoothed, row.dropped) for row in rows]
+        return [
+            ChoiceRow(row.rank, row.record_id, row.score, row.smoothed, row.dropped) for row in rows
+        ]
 
     def held(self, key: Key) -> list[HeldRow]:
         """The frames that the rules passed over in one cycle, highest score first."""
@@ -137,14 +157,19 @@ class RunStore:
         """Figures after one cycle, or `None` where it was not evaluated yet."""
         rows = self._rows(schema.EVALUATION, key)
         return (
-            EvaluationRow(rows[0].miss_rate, rows[0].log_average, rows[0].fppi, rows[0].miss_rates) if rows else None
+            EvaluationRow(rows[0].miss_rate, rows[0].log_average, rows[0].fppi, rows[0].miss_rates)
+            if rows
+            else None
         )
 
     def unreadable(self) -> list[UnreadableRow]:
         """Every frame found unreadable so far."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(schema.UNREADABLE)).all()
-        return sorted((UnreadableRow(row.role, row.record_id, row.reason) for row in rows), key=dataclasses.astuple)
+        return sorted(
+            (UnreadableRow(row.role, row.record_id, row.reason) for row in rows),
+            key=dataclasses.astuple,
+        )
 
     def file(self, key: Key, kind: str) -> Path:
         """Path of a file that a stage wrote.
@@ -153,9 +178,11 @@ class RunStore:
             RunError: It is gone or has been changed since.
         """
         row = next(row for row in self._rows(schema.ARTIFACT, key) if row.kind == kind)
-        path = self.folder / row.path
+        path = self.folder / str(row.path)
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.digest:
-            raise RunError(f"{path}: is missing or was changed since the run wrote it; delete {self.folder} and run again")
+            raise RunError(
+                f"{path}: is missing or was changed since the run wrote it; delete {self.folder} and run again"
+            )
         return path
 
     def _rows(self, table: Table, key: Key) -> Sequence[Row[Any]]:
@@ -184,14 +211,20 @@ def open_store(folder: Path, name: str, digest: str) -> Iterator[RunStore]:
         folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / _LOCK, blocking=False)
     try:
-        with _writing(folder):
-            lock.acquire()
+        lock.acquire()
     except filelock.Timeout as error:
-        raise RunError(f"{folder}: another process works on this run; wait for it or choose another --out") from error
+        raise RunError(
+            f"{folder}: another process works on this run; wait for it or choose another --out"
+        ) from error
     try:
         yield _open(folder, name, digest)
     finally:
         lock.release()
+
+
+def read_store(folder: Path) -> RunStore:
+    """A run that the main process holds open, for a worker that only reads rows and writes files."""
+    return RunStore(folder, create_engine(f"sqlite:///{folder / _DATABASE}"))
 
 
 def check_folder(folder: Path) -> None:
@@ -204,7 +237,9 @@ def check_folder(folder: Path) -> None:
         raise RunError(f"{folder}: is a file; choose a folder with --out")
     strangers = folder.is_dir() and any(entry.name != _LOCK for entry in folder.iterdir())
     if strangers and not (folder / _DATABASE).is_file():
-        raise RunError(f"{folder}: holds other files and no run; choose an empty or new folder with --out")
+        raise RunError(
+            f"{folder}: holds other files and no run; choose an empty or new folder with --out"
+        )
 
 
 def _open(folder: Path, name: str, digest: str) -> RunStore:
@@ -271,12 +306,17 @@ def _label_rows(labels: Mapping[str, Annotations]) -> Iterator[dict[str, Any]]:
             zip(drawn.boxes.tolist(), drawn.classes.tolist(), drawn.ignore.tolist(), strict=True)
         ):
             corners = dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
-            yield {"record_id": record_id, "number": number, "class": class_index, "ignore": ignore} | corners
+            yield {
+                "record_id": record_id,
+                "number": number,
+                "class": class_index,
+                "ignore": ignore,
+            } | corners
 
 
 def _annotations(rows: Sequence[Row[Any]]) -> Annotations:
     return Annotations(
         np.array([[row.x1, row.y1, row.x2, row.y2] for row in rows], dtype=np.float64),
-        np.array([row._mapping["class"] for row in rows], dtype=np.int64),  # noqa: SLF001 - `class` is no attribute
+        np.array([row._mapping["class"] for row in rows], dtype=np.int64),
         np.array([row.ignore for row in rows], dtype=np.bool_),
     )

@@ -36,7 +36,7 @@ def _divergence(recipe: Recipe) -> Strategy:
 _KNOWN: dict[str, Callable[[Recipe], Strategy]] = {
     "divergence": _divergence,
     "guided-random": lambda recipe: Random(_rules(recipe), "guided-random"),
-    "random": lambda recipe: Random(Rules(0, 0), "random"),
+    "random": lambda _recipe: Random(Rules(0, 0), "random"),
 }
 
 
@@ -53,7 +53,9 @@ def make_strategies(recipe: Recipe, gives: frozenset[Need]) -> list[Strategy]:
     """
     unknown = [name for name in recipe.selection.strategies if name not in _KNOWN]
     if unknown:
-        raise RecipeError(f"recipe '{recipe.name}': unknown strategy '{unknown[0]}'; choose from {', '.join(_KNOWN)}")
+        raise RecipeError(
+            f"recipe '{recipe.name}': unknown strategy '{unknown[0]}'; choose from {', '.join(_KNOWN)}"
+        )
     strategies = [_KNOWN[name](recipe) for name in recipe.selection.strategies]
     _check_needs(strategies, recipe, gives)
     return strategies

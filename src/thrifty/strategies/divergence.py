@@ -61,4 +61,6 @@ class Divergence:
         sequences = [record.sequence for record in candidates]
         places = np.array([record.place or 0 for record in candidates], dtype=np.int64)
         smoothed = smooth(observed, sequences, places, self.weights)
-        return Decision(observed, smoothed, choose(candidates, smoothed, budget, self.rules, earlier))
+        return Decision(
+            observed, smoothed, choose(candidates, smoothed, budget, self.rules, earlier)
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from collections.abc import Iterator
@@ -13,17 +12,16 @@ from pathlib import Path
 
 import torch
 
-from thrifty.config import CocoSource, Recipe, StreetSource
-from thrifty.cycle.context import Context, LabelledFrames
+from thrifty.config import Recipe
+from thrifty.cycle.context import Context
 from thrifty.cycle.loop import run_all
-from thrifty.data.sources import Opened, open_source
 from thrifty.detectors.paper import PaperDetector
-from thrifty.errors import BudgetError, DataError
-from thrifty.oracles.simulated import SimulatedOracle
 from thrifty.progress import Progress, silent
 from thrifty.store.store import RunStore, check_folder, open_store
 from thrifty.strategies.catalogue import make_strategies
 from thrifty.strategies.strategy import Strategy
+from thrifty.study.parallel import Job, run_parallel
+from thrifty.study.sets import describe, digest, make_context, open_sets
 
 _PACKAGES = ("thrifty", "torch", "numpy", "av", "pillow", "pyarrow", "sqlalchemy")
 
@@ -36,11 +34,13 @@ class Run:
         context: Data, settings and memory.
         strategies: In the recipe's order.
         recipe_text: As the user wrote it.
+        job: The same run, for worker processes.
     """
 
     context: Context
     strategies: list[Strategy]
     recipe_text: str
+    job: Job
 
 
 @contextmanager
@@ -67,86 +67,44 @@ def open_run(
     Raises:
         ThriftyError: Something about recipe, data or folder is wrong.
     """
-    strategies = make_strategies(recipe, PaperDetector.gives)
+    make_strategies(recipe, PaperDetector.gives)
     check_folder(out)
-    start, pool, test = (open_source(source, data) for source in (recipe.start, recipe.pool, recipe.test))
-    _check_sets(recipe, start, pool, test)
-    with open_store(out, recipe.name, _digest(recipe, start, pool, test)) as store:
-        store.describe(_facts(recipe, recipe_text, device, start, pool, test))
-        context = Context(
-            recipe=recipe,
-            start=LabelledFrames(start.frames, start.labels),
-            pool=pool.frames,
-            test=LabelledFrames(test.frames, test.labels),
-            oracle=SimulatedOracle(pool.labels),
-            store=store,
-            progress=progress,
-            device=device,
-        )
-        yield Run(context, strategies, recipe_text)
+    sets = open_sets(recipe, data)
+    with open_store(out, recipe.name, digest(recipe, sets)) as store:
+        store.describe(describe(recipe, sets) | _machine(device))
+        context, strategies = make_context(recipe, sets, store, progress, device)
+        yield Run(context, strategies, recipe_text, Job(recipe, out, data, device, threads=1))
 
 
-def execute(run: Run) -> RunStore:
-    """Run every stage that is not done yet; returns the store with all of them in it."""
-    run_all(run.context, run.strategies)
+def execute(run: Run, jobs: int = 1) -> RunStore:
+    """Run every stage that is not done yet.
+
+    Each process computes with one thread on a CPU, so that the figures do not depend on how many run side by side.
+
+    Args:
+        run: From `open_run`.
+        jobs: Worker processes, >= 1; no more are started than there are arms. 1 runs everything in this process.
+
+    Returns:
+        The store, with all stages in it.
+
+    Raises:
+        ThriftyError: Whatever a stage raises.
+    """
+    recipe = run.context.recipe
+    workers = min(jobs, len(recipe.seeds) * len(recipe.selection.strategies))
+    if workers > 1:
+        run_parallel(run.context, run.job, workers)
+    else:
+        torch.set_num_threads(run.job.threads)
+        run_all(run.context, run.strategies)
     return run.context.store
 
 
-def _check_sets(recipe: Recipe, start: Opened, pool: Opened, test: Opened) -> None:
-    wanted = recipe.selection.budget * recipe.selection.cycles
-    if len(pool.frames) < wanted:
-        raise BudgetError(
-            f"recipe '{recipe.name}': {recipe.selection.cycles} cycles of {recipe.selection.budget} frames need {wanted} "
-            f"frames but the pool holds {len(pool.frames)}; lower 'budget' or 'cycles'"
-        )
-    for role, opened in (("start", start), ("test", test)):
-        if not any(len(drawn.objects) for drawn in opened.labels.values()):
-            raise DataError(
-                f"recipe '{recipe.name}': the {role} set holds no counted objects; check its annotations and 'min_height'"
-            )
-    shared = {record.id for record in pool.frames.records} & {record.id for record in test.frames.records}
-    if shared:
-        raise DataError(
-            f"recipe '{recipe.name}': {len(shared)} frames are in both pool and test, so the test would be learnt by "
-            f"heart (one is {sorted(shared)[0]}); separate them by 'frames' or 'videos'"
-        )
-
-
-def _digest(recipe: Recipe, *sets: Opened) -> str:
-    digest = hashlib.sha256(recipe.digest.encode())
-    for opened in sets:
-        for record in opened.frames.records:
-            digest.update(record.id.encode())
-            digest.update(opened.labels[record.id].boxes.tobytes())
-    return digest.hexdigest()
-
-
-def _facts(recipe: Recipe, text: str, device: str, start: Opened, pool: Opened, test: Opened) -> dict[str, str]:
+def _machine(device: str) -> dict[str, str]:
     facts = {
-        "recipe text": text,
-        "device": _device_name(device),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "CPU, one thread a process",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        "torch threads": str(torch.get_num_threads()),
-        "python": platform.python_version(),
+        "version python": platform.python_version(),
     }
-    facts |= {f"version {package}": version(package) for package in _PACKAGES}
-    for role, opened, source in (
-        ("start", start, recipe.start),
-        ("pool", pool, recipe.pool),
-        ("test", test, recipe.test),
-    ):
-        facts[f"{role} set"] = describe_set(opened, source)
-    return facts
-
-
-def describe_set(opened: Opened, source: CocoSource | StreetSource) -> str:
-    """A set in one line: frames, objects, where from."""
-    objects = sum(len(drawn.objects) for drawn in opened.labels.values())
-    holding = sum(bool(len(drawn.objects)) for drawn in opened.labels.values())
-    origin = f"{source.look} street, rendered" if isinstance(source, StreetSource) else source.annotations
-    duplicates = f", {len(opened.duplicates)} duplicate files left out" if opened.duplicates else ""
-    return f"{len(opened.frames)} frames, {holding} with people, {objects} people ({origin}{duplicates})"
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    return facts | {f"version {package}": version(package) for package in _PACKAGES}

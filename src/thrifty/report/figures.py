@@ -1,0 +1,256 @@
+"""The charts: miss rate and people per cycle, and the curves after the last one, as inline SVG."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import (
+    FixedLocator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    StrMethodFormatter,
+)
+
+from thrifty.evaluation.miss_rate import Curve
+from thrifty.report.inline import MUTED, SERIES, STYLE, inline, series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+
+    from thrifty.report.content import Point
+    from thrifty.report.summary import Row, Spread, Summary
+    from thrifty.types import FloatArray
+
+_DASHES: tuple[Literal["solid"] | tuple[float, Sequence[float]], ...] = (
+    "solid",
+    (0, (5, 2)),
+    (0, (1.2, 1.4)),
+    (0, (6, 2, 1.2, 2)),
+    (0, (9, 3)),
+)
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_SIZE = (5.2, 3.9)
+_GRID_POINTS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart of the page.
+
+    Attributes:
+        name: Identifier, unique on the page.
+        title: Heading.
+        alt: What is on it, for those who do not see it.
+        svg: Inline SVG, or empty where there is nothing to draw.
+    """
+
+    name: str
+    title: str
+    alt: str
+    svg: str
+
+
+def charts(summary: Summary) -> list[Chart]:
+    """Miss rate per cycle, people per cycle, and the curves after the last cycle."""
+    names = ", ".join(summary.strategies) or "the start weights"
+    drawn = bool(summary.rows or summary.start)
+    frames = "against labelled frames, mean and range over seeds"
+    plan: list[tuple[str, str, str, Callable[[Axes, Summary], None]]] = [
+        ("miss-rate", "Miss rate at one false positive per image", frames, _miss_rate),
+        ("people", "People found", frames, _people),
+        (
+            "curves",
+            "Miss rate against false positives per image",
+            "after the last cycle, mean over seeds",
+            _curves,
+        ),
+    ]
+    return [
+        Chart(
+            name,
+            title,
+            f"{title} {how}, for {names}. The table of key figures holds the numbers.",
+            svg,
+        )
+        for name, title, how, draw in plan
+        for svg in [_svg(name, draw, summary) if drawn else ""]
+    ]
+
+
+def _svg(name: str, draw: Callable[[Axes, Summary], None], summary: Summary) -> str:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(h_pad=0.09))
+        axes = figure.add_subplot()
+        draw(axes, summary)
+        _legend(axes)
+        buffer = io.StringIO()
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    return inline(buffer.getvalue(), name)
+
+
+def _legend(axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if not handles:
+        return
+    columns = min(len(handles), 2 if max(map(len, labels)) > 10 else 3)
+    legend = axes.figure.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=columns,
+        handlelength=2.8,
+        columnspacing=1.4,
+        borderpad=0,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def colour(summary: Summary, strategy: str) -> int:
+    """Number of the strategy's colour, the same in every chart and table."""
+    return summary.strategies.index(strategy) % SERIES if strategy in summary.strategies else 0
+
+
+def _line(
+    axes: Axes, number: int, xs: Sequence[float], ys: Sequence[float], *, label: str, marks: bool
+) -> None:
+    axes.add_line(
+        Line2D(
+            xs,
+            ys,
+            color=series(number),
+            linestyle=_DASHES[number % len(_DASHES)],
+            linewidth=2.0,
+            marker=_MARKERS[number % len(_MARKERS)] if marks else None,
+            markersize=5.5,
+            label=label,
+        )
+    )
+
+
+def _per_cycle(
+    axes: Axes,
+    summary: Summary,
+    of_row: Callable[[Row], Spread | None],
+    of_point: Callable[[Point], float],
+) -> None:
+    """Mean line, range band and one faint dot per seed, for every strategy."""
+    for number, strategy in enumerate(summary.strategies):
+        rows = [
+            (row, figure) for row in summary.of(strategy) if (figure := of_row(row)) is not None
+        ]
+        xs = [row.labelled.mean for row, _ in rows]
+        tint = series(number)
+        lows, highs = [figure.low for _, figure in rows], [figure.high for _, figure in rows]
+        axes.fill_between(xs, lows, highs, color=tint, alpha=0.14, linewidth=0)
+        _line(axes, number, xs, [figure.mean for _, figure in rows], label=strategy, marks=True)
+        dots = [(p.labelled, of_point(p)) for row, _ in rows if row.cycle for p in row.points]
+        kept = [(x, y) for x, y in dots if np.isfinite(y)]
+        axes.scatter(
+            [x for x, _ in kept], [y for _, y in kept], s=12, color=tint, alpha=0.45, linewidths=0
+        )
+    _start(axes, summary, of_row)
+    _frames_axis(axes, summary)
+
+
+def _start(axes: Axes, summary: Summary, of_row: Callable[[Row], Spread | None]) -> None:
+    figure = of_row(summary.start) if summary.start else None
+    if summary.start is None or figure is None:
+        return
+    at = summary.start.labelled.mean
+    axes.plot([at, at], [figure.low, figure.high], color=MUTED, linewidth=1.5, zorder=4)
+    axes.plot(
+        [at],
+        [figure.mean],
+        color=MUTED,
+        marker="X",
+        markersize=7,
+        linestyle="none",
+        label="start weights",
+        zorder=5,
+    )
+
+
+def _frames_axis(axes: Axes, summary: Summary) -> None:
+    places = sorted(
+        {row.labelled.mean for row in (*summary.rows, *([summary.start] if summary.start else []))}
+    )
+    axes.set_xlabel("Labelled frames")
+    axes.xaxis.set_major_locator(
+        FixedLocator(places) if len(places) <= 7 else MaxNLocator(6, integer=True)
+    )
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.autoscale_view()
+    axes.set_ylim(bottom=0)
+
+
+def _miss_rate(axes: Axes, summary: Summary) -> None:
+    _per_cycle(axes, summary, lambda row: row.miss, lambda point: point.miss_rate)
+    axes.set_ylabel("Miss rate at 1 FPPI")
+
+
+def _people(axes: Axes, summary: Summary) -> None:
+    _per_cycle(axes, summary, lambda row: row.people, lambda point: float(summary.found(point)))
+    axes.set_ylabel("People in the chosen frames")
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def _curves(axes: Axes, summary: Summary) -> None:
+    last = [summary.of(strategy)[-1] for strategy in summary.strategies]
+    shown = [row for row in (summary.start, *last) if row is not None]
+    grid = _fppi_grid([point for row in shown for point in row.points])
+    for number, row in enumerate(last):
+        rates = _on_grid(row.points, grid)
+        tint = series(number)
+        axes.fill_between(
+            grid, rates.min(axis=0), rates.max(axis=0), color=tint, alpha=0.12, linewidth=0
+        )
+        _line(
+            axes,
+            number,
+            grid.tolist(),
+            rates.mean(axis=0).tolist(),
+            label=row.strategy,
+            marks=False,
+        )
+    if summary.start:
+        mean = _on_grid(summary.start.points, grid).mean(axis=0)
+        axes.plot(grid, mean, color=MUTED, linewidth=1.4, label="start weights")
+    axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(base=10))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(grid[0], grid[-1])
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("False positives per image (FPPI)")
+    axes.set_ylabel("Miss rate")
+
+
+def _fppi_grid(points: Sequence[Point]) -> FloatArray:
+    """Common FPPI values: from the first false positive of any curve to the end of the longest."""
+    values = np.concatenate(
+        [np.asarray(point.fppi, dtype=np.float64).ravel() for point in points] or [np.zeros(0)]
+    )
+    values = values[np.isfinite(values) & (values > 0)]
+    low = float(np.clip(values.min(initial=0.01), 1e-3, 0.1))
+    high = float(np.clip(values.max(initial=1.0), 2.0, 20.0))
+    return np.geomspace(low, high, _GRID_POINTS)
+
+
+def _on_grid(points: Sequence[Point], grid: FloatArray) -> FloatArray:
+    """Miss rate of each point's curve at every FPPI of the grid, `len(points) x len(grid)`."""
+    curves = [Curve(point.fppi, point.miss_rates) for point in points]
+    return np.array([[curve.at(float(value)) for value in grid] for curve in curves])

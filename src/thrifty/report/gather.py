@@ -1,0 +1,182 @@
+"""From a run's store to the content of its page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from thrifty.config import StreetSource
+from thrifty.cycle.context import Context, previous
+from thrifty.report.content import ChosenFrame, Content, PassedOver, Point
+from thrifty.selection.temporal import Rule
+from thrifty.store.schema import ChoiceRow, HeldRow, Key
+from thrifty.strategies.strategy import Strategy
+from thrifty.study.run import Run
+from thrifty.study.summary import figures
+from thrifty.types import FloatArray, Record, Unreadable
+
+_SHOWN_CHOICES = 4
+_SHOWN_HELD = 4
+_HIDDEN_FACTS = ("digest", "schema", "recipe", "recipe text")
+
+
+def gather(run: Run) -> Content:
+    """Read everything that the page shows; pictures and score maps are made again for the frames shown."""
+    context = run.context
+    facts = context.store.facts()
+    held = {key: context.store.held(key) for key in _keys(run, context.recipe.seeds)}
+    return Content(
+        title=context.recipe.name,
+        description=context.recipe.description,
+        rendered=isinstance(context.recipe.pool, StreetSource),
+        points=_points(context),
+        chosen=list(_chosen(run)),
+        passed_over=[
+            shown
+            for key, rows in held.items()
+            if key.seed == _seed(run)
+            for shown in _held(context, key, rows)
+        ],
+        passed_over_counts=_counts(context, held),
+        unreadable=list(_unreadable(context)),
+        facts=_facts(context, facts),
+        versions={
+            key.removeprefix("version "): value
+            for key, value in facts.items()
+            if key.startswith("version ")
+        },
+        seeds=context.recipe.seeds,
+        recipe=run.recipe_text,
+    )
+
+
+def _seed(run: Run) -> int:
+    """The seed whose frames are shown; showing all would bury the page."""
+    return run.context.recipe.seeds[0]
+
+
+def _keys(run: Run, seeds: Sequence[int]) -> list[Key]:
+    cycles = range(1, run.context.recipe.selection.cycles + 1)
+    return [
+        Key(seed, strategy.name, cycle)
+        for seed in seeds
+        for strategy in run.strategies
+        for cycle in cycles
+    ]
+
+
+def _points(context: Context) -> list[Point]:
+    return [
+        Point(
+            strategy=row.key.strategy,
+            seed=row.key.seed,
+            cycle=row.key.cycle,
+            labelled=row.labelled,
+            people=row.people,
+            miss_rate=row.evaluation.miss_rate,
+            log_average=row.evaluation.log_average,
+            fppi=np.array(row.evaluation.fppi),
+            miss_rates=np.array(row.evaluation.miss_rates),
+        )
+        for row in figures(context)
+    ]
+
+
+def _chosen(run: Run) -> Iterator[ChosenFrame]:
+    by_name = {strategy.name: strategy for strategy in run.strategies}
+    for key in _keys(run, [_seed(run)]):
+        for row in run.context.store.choices(key)[:_SHOWN_CHOICES]:
+            yield _chosen_frame(run.context, key, row, by_name[key.strategy])
+
+
+def _chosen_frame(context: Context, key: Key, row: ChoiceRow, strategy: Strategy) -> ChosenFrame:
+    record = context.by_id[row.record_id]
+    frame = context.cached_pool.load(record)
+    detector = context.detector(previous(key))
+    scores = strategy.score_map(detector.class_maps([frame]))
+    found = detector.detect([frame])[0]
+    drawn = context.store.labels(key)[record.id]
+    return ChosenFrame(
+        strategy=key.strategy,
+        seed=key.seed,
+        cycle=key.cycle,
+        rank=row.rank,
+        record=record,
+        score=row.score,
+        smoothed=row.smoothed,
+        relaxed=_relaxed(context, row.dropped),
+        image=frame.image,
+        score_map=None if scores is None else _array(scores[0].cpu().numpy()),
+        boxes=drawn.objects * frame.scale,
+        ignored=drawn.boxes[drawn.ignore] * frame.scale,
+        detections=found.boxes * frame.scale,
+        detection_scores=found.scores,
+    )
+
+
+def _array(values: object) -> FloatArray:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _relaxed(context: Context, dropped: str) -> str:
+    if not dropped:
+        return ""
+    rules = " and ".join(_rule_in_words(context, Rule(name)) for name in dropped.split(","))
+    return f"taken although it lies {rules}, because too few frames were left otherwise"
+
+
+def _rule_in_words(context: Context, rule: Rule) -> str:
+    settings = context.recipe.selection
+    if rule is Rule.CURRENT:
+        return f"within {settings.exclude_current} frames of a frame chosen in this cycle"
+    return f"within {settings.exclude_later} frames of a frame chosen in an earlier cycle"
+
+
+def _held(context: Context, key: Key, rows: Sequence[HeldRow]) -> Iterator[PassedOver]:
+    for row in rows[:_SHOWN_HELD]:
+        record = context.by_id[row.record_id]
+        yield PassedOver(
+            strategy=key.strategy,
+            seed=key.seed,
+            cycle=key.cycle,
+            record=record,
+            smoothed=row.smoothed,
+            rule=_rule_in_words(context, Rule(row.rule)),
+            because=context.by_id[row.because],
+            distance=row.distance,
+            image=context.cached_pool.load(record).image,
+        )
+
+
+def _counts(context: Context, held: dict[Key, list[HeldRow]]) -> dict[tuple[str, int, str], int]:
+    """Passed-over frames per strategy, cycle and rule, summed over seeds."""
+    return dict(
+        Counter(
+            (key.strategy, key.cycle, _rule_in_words(context, Rule(row.rule)))
+            for key, rows in held.items()
+            for row in rows
+        )
+    )
+
+
+def _unreadable(context: Context) -> Iterator[tuple[str, Unreadable]]:
+    sets = {"start": context.start.frames, "pool": context.pool, "test": context.test.frames}
+    records: dict[tuple[str, str], Record] = {
+        (role, record.id): record for role, frames in sets.items() for record in frames.records
+    }
+    for row in context.store.unreadable():
+        yield row.role, Unreadable(records[row.role, row.record_id], row.reason)
+
+
+def _facts(context: Context, facts: dict[str, str]) -> dict[str, str]:
+    settings = context.recipe.selection
+    shown = {
+        key: value
+        for key, value in facts.items()
+        if key not in _HIDDEN_FACTS and not key.startswith("version ")
+    }
+    shown["labelled per cycle"] = f"{settings.budget} frames, {settings.cycles} cycles"
+    shown["time in all stages"] = f"{context.store.seconds():.0f} s"
+    return shown

@@ -1,0 +1,193 @@
+"""Means and ranges over seeds, and the ratios to the random choice."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from thrifty.report.content import Point
+
+REFERENCES = ("guided-random", "random")
+"""The strategies that others are compared with: the first of these that is in the run."""
+
+DASH = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure over seeds.
+
+    Attributes:
+        mean: Mean over the seeds.
+        low: Smallest value.
+        high: Largest value.
+        count: Seeds that have a value, >= 1.
+    """
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+    def overlaps(self, other: Spread) -> bool:
+        """Whether the ranges have a value in common."""
+        return self.low <= other.high and other.low <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The figures of one strategy after one cycle, over its seeds.
+
+    Attributes:
+        strategy: Name; empty for the start weights.
+        cycle: 0 for the start weights.
+        points: The points behind the row, one per seed.
+        labelled: Frames labelled so far.
+        miss: Miss rate at one false positive per image.
+        log_average: Log-average miss rate.
+        people: People found by the choice so far; those of a start set are left out.
+        ratio: People found per person that the reference found; `None` where there is no such number.
+    """
+
+    strategy: str
+    cycle: int
+    points: tuple[Point, ...]
+    labelled: Spread
+    miss: Spread | None
+    log_average: Spread | None
+    people: Spread
+    ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All rows of a run.
+
+    Attributes:
+        start: The start weights, if there are figures of them.
+        rows: One per strategy and cycle from 1 on, in order of strategy (as they came) and cycle.
+        strategies: Names, in the order they came.
+        reference: Name of the strategy that ratios refer to, if it is in the run.
+        baseline: People in the start set, per seed.
+    """
+
+    start: Row | None
+    rows: tuple[Row, ...]
+    strategies: tuple[str, ...]
+    reference: str | None
+    baseline: dict[int, int]
+
+    def of(self, strategy: str) -> list[Row]:
+        """Rows of one strategy by cycle, the start weights first."""
+        head = [self.start] if self.start else []
+        return head + [row for row in self.rows if row.strategy == strategy]
+
+    def found(self, point: Point) -> int:
+        """People that the choice has brought, without those of the start set."""
+        return point.people - self.baseline.get(point.seed, 0)
+
+
+def spread(values: Iterable[float]) -> Spread | None:
+    """Mean and range of the finite values, or `None` if there are none.
+
+    >>> spread([1.0, 3.0, float("nan")])
+    Spread(mean=2.0, low=1.0, high=3.0, count=2)
+    """
+    kept = [float(value) for value in values if math.isfinite(value)]
+    if not kept:
+        return None
+    return Spread(math.fsum(kept) / len(kept), min(kept), max(kept), len(kept))
+
+
+def summarize(points: Sequence[Point]) -> Summary:
+    """Gather the points of all arms into rows."""
+    start: dict[int, Point] = {}
+    cells: dict[str, dict[int, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    for point in points:
+        if point.cycle == 0:
+            start.setdefault(point.seed, point)
+        else:
+            cells[point.strategy][point.cycle].append(point)
+    baseline = {seed: point.people for seed, point in start.items()}
+    reference = next((name for name in REFERENCES if name in cells), None)
+    found = {
+        (name, cycle): _found(cell, baseline)
+        for name, cycles in cells.items()
+        for cycle, cell in cycles.items()
+    }
+    rows = [
+        _row(
+            name,
+            cycle,
+            cells[name][cycle],
+            found[name, cycle],
+            _ratio(found, name, cycle, reference),
+        )
+        for name in cells
+        for cycle in sorted(cells[name])
+    ]
+    first = (
+        _row("", 0, list(start.values()), Spread(0.0, 0.0, 0.0, len(start)), None)
+        if start
+        else None
+    )
+    return Summary(first, tuple(rows), tuple(cells), reference, baseline)
+
+
+def _row(
+    strategy: str, cycle: int, points: Sequence[Point], people: Spread, ratio: float | None
+) -> Row:
+    return Row(
+        strategy=strategy,
+        cycle=cycle,
+        points=tuple(points),
+        labelled=_some(point.labelled for point in points),
+        miss=spread(point.miss_rate for point in points),
+        log_average=spread(point.log_average for point in points),
+        people=people,
+        ratio=ratio,
+    )
+
+
+def _some(counts: Iterable[int]) -> Spread:
+    gathered = spread(counts)
+    if gathered is None:
+        raise ValueError("a row needs a point")
+    return gathered
+
+
+def _found(points: Sequence[Point], baseline: dict[int, int]) -> Spread:
+    return _some(point.people - baseline.get(point.seed, 0) for point in points)
+
+
+def _ratio(
+    found: dict[tuple[str, int], Spread], name: str, cycle: int, reference: str | None
+) -> float | None:
+    """People found per person that the reference found, from the means over seeds."""
+    if reference is None or name == reference or (reference, cycle) not in found:
+        return None
+    base = found[reference, cycle].mean
+    return found[name, cycle].mean / base if base > 0 else None
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure for people: fixed digits, a dash where there is none.
+
+    >>> number(0.3126), number(None), number(1234.0, 0)
+    ('0.313', '–', '1,234')
+    """
+    return DASH if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
+
+
+def count(value: float) -> str:
+    """A mean of counts: whole where it is whole, one digit otherwise.
+
+    >>> count(12.0), count(12.25)
+    ('12', '12.2')
+    """
+    return number(value, 0 if float(value).is_integer() else 1)

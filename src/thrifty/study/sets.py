@@ -1,0 +1,121 @@
+"""The three sets of a recipe, opened and checked against each other."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from thrifty.config import CocoSource, Recipe, StreetSource
+from thrifty.cycle.context import Context, LabelledFrames
+from thrifty.data.sources import Opened, open_source
+from thrifty.detectors.paper import PaperDetector
+from thrifty.errors import BudgetError, DataError
+from thrifty.oracles.simulated import SimulatedOracle
+from thrifty.progress import Progress
+from thrifty.store.store import RunStore
+from thrifty.strategies.catalogue import make_strategies
+from thrifty.strategies.strategy import Strategy
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """Start, pool and test set of one recipe."""
+
+    start: Opened
+    pool: Opened
+    test: Opened
+
+
+def open_sets(recipe: Recipe, data: Path | None) -> Sets:
+    """Open and check the sets.
+
+    Raises:
+        DataError: A file is missing or unsound, a set holds no objects, or a frame is in both pool and test.
+        BudgetError: The pool is smaller than what all cycles take from it.
+    """
+    sets = Sets(*(open_source(source, data) for source in (recipe.start, recipe.pool, recipe.test)))
+    _check(recipe, sets)
+    return sets
+
+
+def open_context(
+    recipe: Recipe, data: Path | None, store: RunStore, progress: Progress, device: str
+) -> tuple[Context, list[Strategy]]:
+    """The sets, the store and the strategies as the stages want them.
+
+    Raises:
+        ThriftyError: As `open_sets`, or as `make_strategies`.
+    """
+    return make_context(recipe, open_sets(recipe, data), store, progress, device)
+
+
+def make_context(
+    recipe: Recipe, sets: Sets, store: RunStore, progress: Progress, device: str
+) -> tuple[Context, list[Strategy]]:
+    """As `open_context`, from sets that are open already."""
+    context = Context(
+        recipe=recipe,
+        start=LabelledFrames(sets.start.frames, sets.start.labels),
+        pool=sets.pool.frames,
+        test=LabelledFrames(sets.test.frames, sets.test.labels),
+        oracle=SimulatedOracle(sets.pool.labels),
+        store=store,
+        progress=progress,
+        device=device,
+    )
+    return context, make_strategies(recipe, PaperDetector.gives)
+
+
+def digest(recipe: Recipe, sets: Sets) -> str:
+    """Identity of a recipe together with its data."""
+    sha = hashlib.sha256(recipe.digest.encode())
+    for opened in (sets.start, sets.pool, sets.test):
+        for record in opened.frames.records:
+            sha.update(record.id.encode())
+            sha.update(opened.labels[record.id].boxes.tobytes())
+    return sha.hexdigest()
+
+
+def describe(recipe: Recipe, sets: Sets) -> dict[str, str]:
+    """Each set in one line: frames, objects, where from."""
+    return {
+        "start set": _describe(sets.start, recipe.start),
+        "pool": _describe(sets.pool, recipe.pool),
+        "test set": _describe(sets.test, recipe.test),
+    }
+
+
+def _describe(opened: Opened, source: CocoSource | StreetSource) -> str:
+    objects = sum(len(drawn.objects) for drawn in opened.labels.values())
+    holding = sum(bool(len(drawn.objects)) for drawn in opened.labels.values())
+    origin = (
+        f"{source.look} street, rendered"
+        if isinstance(source, StreetSource)
+        else source.annotations
+    )
+    duplicates = f", {len(opened.duplicates)} duplicate files left out" if opened.duplicates else ""
+    return f"{len(opened.frames)} frames, {holding} with people, {objects} people ({origin}{duplicates})"
+
+
+def _check(recipe: Recipe, sets: Sets) -> None:
+    wanted = recipe.selection.budget * recipe.selection.cycles
+    held = len(sets.pool.frames)
+    if held < wanted:
+        raise BudgetError(
+            f"recipe '{recipe.name}': {recipe.selection.cycles} cycles of {recipe.selection.budget} frames need {wanted} "
+            f"frames but the pool holds {held}; lower 'budget' or 'cycles'"
+        )
+    for role, opened in (("start", sets.start), ("test", sets.test)):
+        if not any(len(drawn.objects) for drawn in opened.labels.values()):
+            raise DataError(
+                f"recipe '{recipe.name}': the {role} set holds no counted objects; check its annotations and 'min_height'"
+            )
+    shared = {record.id for record in sets.pool.frames.records} & {
+        record.id for record in sets.test.frames.records
+    }
+    if shared:
+        raise DataError(
+            f"recipe '{recipe.name}': {len(shared)} frames are in both pool and test, so the test would be learnt by "
+            f"heart (one is {min(shared)}); separate them by 'frames' or 'videos'"
+        )

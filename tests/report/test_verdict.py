@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from thrifty.report.summary import summarize
+from thrifty.report.verdict import verdict
+
+from . import synthetic
+
+
+def _verdict(**parts: object) -> str:
+    return " ".join(verdict(summarize(synthetic.points(**parts))))  # type: ignore[arg-type]
+
+
+def test_verdict_names_figures_ratio_and_seeds() -> None:
+    points = [
+        synthetic.point(name, seed, 2, rate + 0.01 * seed, people, 60)
+        for name, rate, people in (
+            ("random", 0.5, 1),
+            ("divergence", 0.30, 210),
+            ("guided-random", 0.37, 100),
+        )
+        for seed in (0, 1, 2)
+    ]
+    assert verdict(summarize(points)) == (
+        (
+            "After 60 labelled frames divergence misses 0.31 of the people at one false positive per image, "
+            "guided-random 0.38 (means of 3 seeds; the ranges do not overlap; divergence is the lower in 3 of 3)."
+        ),
+        "Its chosen frames hold 2.10 times the people that guided-random’s hold; the paper reports 2.08 on Caltech.",
+    )
+
+
+def test_verdict_admits_overlap_and_defeat() -> None:
+    rates = {"divergence": (0.40, 0.36), "guided-random": (0.35, 0.37)}
+    points = [
+        synthetic.point(name, s, 1, rate, 50, 20)
+        for name, pair in rates.items()
+        for s, rate in enumerate(pair)
+    ]
+    assert (
+        "means of 2 seeds; the ranges overlap; divergence is the lower in 1 of 2"
+        in verdict(summarize(points))[0]
+    )
+
+
+def test_verdict_of_one_seed_says_so() -> None:
+    assert "one seed, which shows no spread" in _verdict(seeds=(4,))
+    assert "one seed, which shows no spread" in _verdict(seeds=(4,), strategies=("divergence",))
+
+
+def test_verdict_without_a_random_choice_claims_nothing() -> None:
+    text = _verdict(strategies=("divergence",))
+    assert "cannot say whether the choice beats chance" in text
+    assert "paper" not in text
+    assert "nothing to compare it with" in _verdict(strategies=("random",))
+    assert "No cycle is finished yet" in _verdict(cycles=0)
+
+
+def test_random_stands_in_for_guided_random_without_the_papers_figure() -> None:
+    text = _verdict(strategies=("divergence", "random"))
+    assert "random’s hold" in text
+    assert "paper" not in text
+
+
+def test_verdict_compares_after_the_last_cycle_that_both_finished() -> None:
+    points = [p for p in synthetic.points() if p.strategy == "divergence" or p.cycle < 2]
+    assert verdict(summarize(points))[0].startswith("After 20 labelled frames")
+
+
+def test_people_of_the_start_set_do_not_count_as_found() -> None:
+    start = [
+        synthetic.point(name, 0, 0, 0.5, 1000, 200) for name in ("divergence", "guided-random")
+    ]
+    later = [
+        synthetic.point(name, 0, 1, 0.4, 1000 + n, 220)
+        for name, n in (("divergence", 50), ("guided-random", 20))
+    ]
+    rows = summarize(start + later).rows
+    assert [(row.people.mean, row.ratio) for row in rows] == [(50, 2.5), (20, None)]
+
+
+def test_no_people_in_the_reference_leaves_no_ratio() -> None:
+    points = [
+        synthetic.point("divergence", 0, 1, 0.4, 9, 20),
+        synthetic.point("guided-random", 0, 1, 0.4, 0, 20),
+    ]
+    assert [row.ratio for row in summarize(points).rows] == [None, None]
