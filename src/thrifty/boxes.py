@@ -63,6 +63,16 @@ def clip(boxes: FloatArray, width: float, height: float) -> FloatArray:
     return np.clip(boxes, 0.0, np.array([width, height, width, height], dtype=np.float64))
 
 
+def with_aspect(boxes: FloatArray, aspect: float) -> FloatArray:
+    """The same centres and heights, with widths of `aspect` times the height.
+
+    >>> with_aspect(np.array([[0.0, 0, 10, 20]]), 0.4)
+    array([[ 1.,  0.,  9., 20.]])
+    """
+    heights = boxes[:, 3] - boxes[:, 1]
+    return centred((boxes[:, :2] + boxes[:, 2:]) / 2, np.stack([aspect * heights, heights], axis=1))
+
+
 def centred(centres: FloatArray, sizes: FloatArray) -> FloatArray:
     """Boxes of `sizes` (`N x 2`: width, height) around `centres` (`N x 2`: x, y): `N x 4`."""
     half = sizes / 2

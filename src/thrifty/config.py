@@ -123,7 +123,8 @@ class TrainingSection(Section):
         start_epochs: Passes over X_l for the start weights.
         epochs: Passes over X_al in every cycle (T).
         batch: Images a step.
-        crop: Height and width of random crops; whole frames if left out.
+        crop: Height and width of random crops, never larger than the smallest picture of a batch; whole frames if
+            left out.
         optimiser: `rmsprop` (paper) or `momentum` (the released code's default).
         learning_rate: At the first step.
         final_learning_rate: At the last step; exponential in between.
@@ -185,10 +186,13 @@ class EvaluationSection(Section):
 
     Attributes:
         iou: Overlap from which a detection counts as a hit.
+        aspect: Width over height that boxes are given before they are compared (0.41 for people, as in the
+            Caltech benchmark); as they are if left out.
         threshold: Detections below this score are not kept.
     """
 
     iou: Share = 0.5
+    aspect: PositiveFloat | None = None
     threshold: Share = 0.05
 
 

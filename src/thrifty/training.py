@@ -198,9 +198,7 @@ def _make_batch(
     pictures = [_picture(frames, example) for example in members]
     if plan.augmented:
         pictures = [augment(image, drawn, rng) for image, drawn in pictures]
-    # Without a crop, the largest picture of the batch sets its size and the others are padded.
-    heights, widths = zip(*(image.shape[:2] for image, _ in pictures), strict=True)
-    size = plan.settings.crop or (max(heights), max(widths))
+    size = _window([image.shape for image, _ in pictures], plan.settings.crop)
     pictures = [crop(image, drawn, size, rng) for image, drawn in pictures]
     targets = [
         make_targets(drawn.objects, drawn.boxes[drawn.ignore], sizes, *size)
@@ -208,6 +206,16 @@ def _make_batch(
     ]
     wanted, weights = sample(targets, plan.settings.negatives, rng)
     return Batch(stack([image for image, _ in pictures]), wanted, weights)
+
+
+def _window(shapes: Sequence[tuple[int, ...]], wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """Height and width that every picture of a batch is cut to: as wanted, but never larger than the smallest.
+
+    Nothing is ever padded. Every channel is normalised over the whole picture, so the network would come to lean on
+    the padding, and see nothing where there is none.
+    """
+    height, width = min(shape[0] for shape in shapes), min(shape[1] for shape in shapes)
+    return (min(wanted[0], height), min(wanted[1], width)) if wanted else (height, width)
 
 
 def _picture(frames: CachedFrames, example: Example) -> tuple[Image, Annotations]:

@@ -18,7 +18,7 @@ from thrifty.oracles.simulated import SimulatedOracle
 from thrifty.store.schema import ChoiceRow, EvaluationRow, Key
 from thrifty.strategies.catalogue import make_strategies
 from thrifty.study.run import execute, open_run
-from thrifty.study.summary import figures, summarise
+from thrifty.study.summary import figures
 from thrifty.types import Annotations, Need, Record
 
 STRATEGIES = ("divergence", "guided-random", "random")
@@ -200,11 +200,11 @@ def test_cycle_0_is_the_start_weights_for_every_strategy(tiny: TinyData, tmp_pat
     settings, text = load_recipe(tiny.recipe(tmp_path, seeds="0"))
     with open_run(settings, text, tmp_path / "out", tiny.root) as run:
         execute(run)
-        lines = summarise(figures(run.context))
-    starts = [line for line in lines if line.cycle == 0]
-    assert [line.strategy for line in starts] == list(STRATEGIES)
-    assert len({line.miss_rates for line in starts}) == 1
-    assert [line.labelled for line in lines if line.strategy == "random"] == [0, 3, 6]
+        points = figures(run.context)
+    starts = [point for point in points if point.cycle == 0]
+    assert [point.strategy for point in starts] == list(STRATEGIES)
+    assert len({point.miss_rate for point in starts}) == 1
+    assert [point.labelled for point in points if point.strategy == "random"] == [0, 3, 6]
 
 
 def _change(tiny: TinyData, folder: Path, old: str, new: str) -> Any:

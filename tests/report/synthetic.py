@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from thrifty.report.content import ChosenFrame, Content, PassedOver, Point
+from thrifty.report.content import ChosenFrame, Content, PassedOver
+from thrifty.study.summary import Point
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
 STRATEGIES = ("divergence", "guided-random", "random")

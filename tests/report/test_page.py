@@ -4,21 +4,16 @@ import dataclasses
 import os
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from thrifty.report import page
+from thrifty.report.content import Content
 from thrifty.types import Record, Unreadable
 
 from . import synthetic
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from thrifty.report.content import Content
-
 
 HOSTILE = "<script>alert('x')</script>\"&$\\frac{1}$"
 _VOID = {"meta", "link", "img", "input", "br"}

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thrifty.progress import Step
-from thrifty.study.summary import Line
+from thrifty.report.summary import Summary, count, number
 
 
 class RateColumn(ProgressColumn):
@@ -75,18 +75,19 @@ class ConsoleProgress:
         self._console.print(line, highlight=False, soft_wrap=True)
 
 
-def summary_table(lines: list[Line], seeds: int) -> Table:
+def summary_table(summary: Summary, seeds: int) -> Table:
     """Miss rate at one false positive per image and people found, per cycle and strategy."""
-    table = Table(title=f"mean of {seeds} seeds" if seeds > 1 else "one seed")
+    table = Table(title=f"means of {seeds} seeds" if seeds > 1 else "one seed")
     table.add_column("strategy")
     for heading in ("cycle", "labelled frames", "miss rate at 1 FPPI", "people found"):
         table.add_column(heading, justify="right")
-    for line in lines:
-        people = f"{line.mean_people:.1f}" if seeds > 1 else str(line.people[0])
-        cells = (str(line.cycle), str(line.labelled), f"{line.miss_rate:.3f}", people)
-        table.add_row(line.strategy, *cells, end_section=line is _last_of(lines, line.strategy))
+    for strategy in summary.strategies:
+        rows = summary.of(strategy)
+        for row in rows:
+            cells = (
+                str(row.cycle),
+                count(row.labelled.mean),
+                number(row.miss.mean if row.miss else None),
+            )
+            table.add_row(strategy, *cells, count(row.people.mean), end_section=row is rows[-1])
     return table
-
-
-def _last_of(lines: list[Line], strategy: str) -> Line:
-    return [line for line in lines if line.strategy == strategy][-1]

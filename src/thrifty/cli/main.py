@@ -20,8 +20,9 @@ from thrifty.config import Recipe, load_recipe, parse_recipe
 from thrifty.errors import RecipeError, RunError, ThriftyError
 from thrifty.report.gather import gather
 from thrifty.report.page import write
+from thrifty.report.summary import summarize
 from thrifty.study.run import execute, open_run
-from thrifty.study.summary import figures, summarise
+from thrifty.study.summary import figures
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -87,8 +88,8 @@ def run(
         execute(opened, jobs or (1 if place == "cuda" else os.cpu_count() or 1))
         page = out / "report.html"
         write(gather(opened), page)
-        lines = summarise(figures(opened.context))
-    Console().print(summary_table(lines, len(settings.seeds)))
+        summary = summarize(figures(opened.context))
+    Console().print(summary_table(summary, len(settings.seeds)))
     typer.echo(f"page: {page}")
 
 

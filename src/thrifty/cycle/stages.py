@@ -121,9 +121,12 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
             if isinstance(result, Unreadable):
                 raise DataError(f"{result.reason} (it could be decoded when this run began)")
             found[result[0].id] = result[1]
-    overlap = context.recipe.evaluation.iou
+    settings = context.recipe.evaluation
     curve = miss_rate_curve(
-        [match(found[record.id], test.labels[record.id], overlap) for record in records]
+        [
+            match(found[record.id], test.labels[record.id], settings.iou, settings.aspect)
+            for record in records
+        ]
     )
     row = EvaluationRow(
         curve.at(1.0), curve.log_average, curve.fppi.tolist(), curve.miss_rates.tolist()

@@ -50,41 +50,18 @@ def flip(image: Image, drawn: Annotations) -> tuple[Image, Annotations]:
 def crop(
     image: Image, drawn: Annotations, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[Image, Annotations]:
-    """Cut a random window of `size` (height, width); pictures smaller than it are padded with mid grey.
+    """Cut a random window of `size` (height, width), no larger than the picture.
 
-    Objects whose centre leaves the window become ignore regions where they still reach into it, and so does the
-    padding: it must not be taught as background.
+    Objects whose centre leaves the window become ignore regions where they still reach into it.
     """
-    drawn = _with_padding_ignored(image, drawn, size)
-    padded = _pad(image, size)
-    top = int(rng.integers(padded.shape[0] - size[0] + 1))
-    left = int(rng.integers(padded.shape[1] - size[1] + 1))
-    window = padded[top : top + size[0], left : left + size[1]]
+    top = int(rng.integers(image.shape[0] - size[0] + 1))
+    left = int(rng.integers(image.shape[1] - size[1] + 1))
+    window = image[top : top + size[0], left : left + size[1]]
     boxes = drawn.boxes - np.array([left, top, left, top], dtype=np.float64)
     reaching = _reaches(boxes, size)
     ignore = drawn.ignore | ~_centre_inside(boxes, size)
     return np.ascontiguousarray(window), Annotations(
         boxes[reaching], drawn.classes[reaching], ignore[reaching]
-    )
-
-
-def _pad(image: Image, size: tuple[int, int]) -> Image:
-    below, beside = max(0, size[0] - image.shape[0]), max(0, size[1] - image.shape[1])
-    return np.pad(image, ((0, below), (0, beside), (0, 0)), constant_values=127)
-
-
-def _with_padding_ignored(image: Image, drawn: Annotations, size: tuple[int, int]) -> Annotations:
-    height, width = image.shape[:2]
-    far_height, far_width = max(height, size[0]), max(width, size[1])
-    strips = [[0, height, far_width, far_height], [width, 0, far_width, far_height]]
-    padding = np.array(
-        [strip for strip in strips if strip[0] < strip[2] and strip[1] < strip[3]], dtype=np.float64
-    )
-    padding = padding.reshape(-1, 4)
-    return Annotations(
-        np.concatenate([drawn.boxes, padding]),
-        np.concatenate([drawn.classes, np.zeros(len(padding), dtype=np.int64)]),
-        np.concatenate([drawn.ignore, np.ones(len(padding), dtype=np.bool_)]),
     )
 
 

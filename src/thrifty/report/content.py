@@ -5,34 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from thrifty.study.summary import Point
 from thrifty.types import FloatArray, Image, Record, Unreadable
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One arm's figures after one cycle; cycle 0 is the start weights.
-
-    Attributes:
-        strategy: Name of the strategy.
-        seed: Seed of the arm; arms of one seed share their start weights.
-        cycle: 0 for the start weights, then 1, 2, ...
-        labelled: Frames labelled so far.
-        people: Counted objects in those frames.
-        miss_rate: Miss rate at one false positive per image, in [0, 1].
-        log_average: Log-average miss rate, in [0, 1].
-        fppi: False positives per image along the curve, ascending.
-        miss_rates: Miss rate at each entry of `fppi`.
-    """
-
-    strategy: str
-    seed: int
-    cycle: int
-    labelled: int
-    people: int
-    miss_rate: float
-    log_average: float
-    fppi: FloatArray
-    miss_rates: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

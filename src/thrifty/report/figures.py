@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -20,16 +22,10 @@ from matplotlib.ticker import (
 )
 
 from thrifty.evaluation.miss_rate import Curve
+from thrifty.study.summary import Point
 from thrifty.report.inline import MUTED, SERIES, STYLE, inline, series
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from matplotlib.axes import Axes
-
-    from thrifty.report.content import Point
-    from thrifty.report.summary import Row, Spread, Summary
-    from thrifty.types import FloatArray
+from thrifty.report.summary import Row, Spread, Summary
+from thrifty.types import FloatArray
 
 _DASHES: tuple[Literal["solid"] | tuple[float, Sequence[float]], ...] = (
     "solid",

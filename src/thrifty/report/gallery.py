@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from thrifty.report import pictures
+from thrifty.report.content import ChosenFrame, PassedOver
+from thrifty.report.pictures import Box, Picture
 from thrifty.report.summary import number
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from thrifty.report.content import ChosenFrame, PassedOver
-    from thrifty.report.pictures import Box, Picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from thrifty.config import StreetSource
 from thrifty.cycle.context import Context, previous
-from thrifty.report.content import ChosenFrame, Content, PassedOver, Point
+from thrifty.report.content import ChosenFrame, Content, PassedOver
 from thrifty.selection.temporal import Rule
 from thrifty.store.schema import ChoiceRow, HeldRow, Key
 from thrifty.strategies.strategy import Strategy
@@ -31,7 +31,7 @@ def gather(run: Run) -> Content:
         title=context.recipe.name,
         description=context.recipe.description,
         rendered=isinstance(context.recipe.pool, StreetSource),
-        points=_points(context),
+        points=figures(context),
         chosen=list(_chosen(run)),
         passed_over=[
             shown
@@ -64,23 +64,6 @@ def _keys(run: Run, seeds: Sequence[int]) -> list[Key]:
         for seed in seeds
         for strategy in run.strategies
         for cycle in cycles
-    ]
-
-
-def _points(context: Context) -> list[Point]:
-    return [
-        Point(
-            strategy=row.key.strategy,
-            seed=row.key.seed,
-            cycle=row.key.cycle,
-            labelled=row.labelled,
-            people=row.people,
-            miss_rate=row.evaluation.miss_rate,
-            log_average=row.evaluation.log_average,
-            fppi=np.array(row.evaluation.fppi),
-            miss_rates=np.array(row.evaluation.miss_rates),
-        )
-        for row in figures(context)
     ]
 
 

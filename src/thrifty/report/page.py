@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from thrifty.files import replace_file
 from thrifty.report import figures, pictures
+from thrifty.report.content import Content
 from thrifty.report.gallery import chosen_groups, held_groups, scores
 from thrifty.report.summary import count, number, summarize
 from thrifty.report.verdict import verdict
-
-if TYPE_CHECKING:
-    from thrifty.report.content import Content
 
 
 def render(content: Content) -> str:
@@ -54,19 +50,7 @@ def write(content: Content, path: Path) -> None:
         content: What to show.
         path: Where the page goes; its folder must exist.
     """
-    text = render(content)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.chmod(0o644)
-        os.replace(part, path)  # noqa: PTH105 - named for what it guarantees
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    replace_file(path, render(content).encode())
 
 
 def _environment() -> Environment:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
 from PIL import Image as Pictures
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from thrifty.types import FloatArray, Image
+from thrifty.types import FloatArray, Image
 
 WIDTH = 480
 """Pixels across a chosen frame's picture, at most."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from thrifty.report.content import Point
+from thrifty.study.summary import Point
 
 REFERENCES = ("guided-random", "random")
 """The strategies that others are compared with: the first of these that is in the run."""

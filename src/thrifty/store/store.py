@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from sqlalchemy import Connection, Engine, Row, Table, create_engine, delete, ev
 from sqlalchemy.exc import DatabaseError
 
 from thrifty.errors import RunError
+from thrifty.files import replace_file
 from thrifty.store import schema
 from thrifty.store.schema import Artifact, ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
 from thrifty.types import Annotations
@@ -278,21 +277,6 @@ def _writing(folder: Path) -> Iterator[None]:
             f"{folder / _DATABASE}: {error.orig}; make room or correct its permissions and run the same command again, "
             "or delete the folder if the database is damaged"
         ) from error
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in place whole: written aside, flushed to the disk, renamed; nothing is left if that fails."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
