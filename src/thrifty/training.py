@@ -133,7 +133,7 @@ def train_one_epoch(
         loss = detection_loss(logits, batch.wanted.to(device), batch.weights.to(device))
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
-                f"the training loss became {float(loss)}; lower 'learning_rate' in the recipe"
+                f"the training loss became {loss.item()}; lower 'learning_rate' in the recipe"
             )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

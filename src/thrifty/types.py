@@ -23,7 +23,7 @@ class Record:
         id: Stable identity. Stills: hash of the file's content; video frames: hash of the video, decoded
             index and presentation timestamp. Renaming or moving the file does not change it.
         source: Where the pixels come from, as the set's reader understands it (a path below the data
-            folder, or the number of a rendered drive).
+            folder, or the name of a rendered drive).
         width: Pixels, >= 1.
         height: Pixels, >= 1.
         sequence: The video this frame belongs to, or `None` for a still.

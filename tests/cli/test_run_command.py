@@ -25,7 +25,9 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 def thrifty(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "thrifty", *map(str, arguments)]
     environment = {key: value for key, value in ENVIRONMENT.items() if key != "THRIFTY_DATA"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, **options)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False, **options
+    )
 
 
 def tables(out: Path) -> dict[str, list[Any]]:
@@ -61,7 +63,9 @@ def test_a_run_prints_its_table_and_where_the_page_is(
     assert "tiny" in (out / "report.html").read_text()
 
 
-def test_a_log_file_gets_lines_not_bars(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_log_file_gets_lines_not_bars(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
     lines = finished[1].stderr.splitlines()
     assert "\x1b" not in finished[1].stderr
     pattern = r".+: \d+ (frames|steps) in [\d.]+ s \([\d.]+/s\)"
@@ -70,7 +74,10 @@ def test_a_log_file_gets_lines_not_bars(finished: tuple[Path, subprocess.Complet
 
 
 def test_worker_processes_give_the_same_outcome(
-    tiny: TinyData, recipe: Path, tmp_path: Path, finished: tuple[Path, subprocess.CompletedProcess[str]]
+    tiny: TinyData,
+    recipe: Path,
+    tmp_path: Path,
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     result = thrifty("run", recipe, "--out", tmp_path / "out", "--data", tiny.root, "--jobs", 2)
     assert result.returncode == 0, result.stderr
@@ -87,7 +94,9 @@ def stages_done(out: Path) -> int:
 
 def kill_after(command: Sequence[str], out: Path, stages: int, delay: float) -> None:
     """Start a run and kill it, with no chance to clean up, some time after so many of its stages are done."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT
+    )
     deadline = time.monotonic() + 120
     while stages_done(out) < stages and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -98,7 +107,11 @@ def kill_after(command: Sequence[str], out: Path, stages: int, delay: float) -> 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_run_killed_at_several_points_ends_like_one_that_was_not(
-    tiny: TinyData, recipe: Path, tmp_path: Path, jobs: int, finished: tuple[Path, subprocess.CompletedProcess[str]]
+    tiny: TinyData,
+    recipe: Path,
+    tmp_path: Path,
+    jobs: int,
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     out = tmp_path / "out"
     arguments = ["run", recipe, "--out", out, "--data", tiny.root, "--jobs", jobs]
@@ -140,7 +153,11 @@ def fails(result: subprocess.CompletedProcess[str]) -> str:
     ("old", "new", "message"),
     [
         ("budget = 3", "budgets = 3", "unknown key 'selection.budgets'"),
-        ("budget = 3", "budget = 0", "'selection.budget' = 0: Input should be greater than or equal to 1"),
+        (
+            "budget = 3",
+            "budget = 0",
+            "'selection.budget' = 0: Input should be greater than or equal to 1",
+        ),
         ("budget = 3", "budget = 40", "need 80 frames but the pool holds 30"),
         ("seeds = [0]", "seeds = [0, 0]", "seeds names one entry twice"),
         ("[pool]", "[pool", "not valid TOML"),
@@ -182,8 +199,16 @@ def _first_box(box: list[float]) -> Any:
     [
         ("clip.avi", lambda content: content[: len(content) // 2], "clip.avi: is truncated"),
         ("clip.avi", lambda content: b"", "clip.avi: cannot be read as a video"),
-        ("video.json", _first_box([500, 10, 5, 5]), "annotation 1 on clip.avi#0: box [500, 10, 5, 5] lies outside"),
-        ("stills.json", _first_box([5, 10, 5, 0]), "annotation 1 on still1.png: box [5, 10, 5, 0] has no area"),
+        (
+            "video.json",
+            _first_box([500, 10, 5, 5]),
+            "annotation 1 on clip.avi#0: box [500, 10, 5, 5] lies outside",
+        ),
+        (
+            "stills.json",
+            _first_box([5, 10, 5, 0]),
+            "annotation 1 on still1.png: box [5, 10, 5, 0] has no area",
+        ),
         ("stills.json", lambda content: content[:-20], "stills.json: not valid JSON"),
     ],
 )
@@ -196,16 +221,23 @@ def test_bad_data_is_one_line_and_writes_nothing(
 
 
 def test_a_missing_data_folder_and_a_missing_recipe(recipe: Path, tmp_path: Path) -> None:
-    assert "pass --data DIR or set THRIFTY_DATA" in fails(thrifty("run", recipe, "--out", tmp_path / "out"))
+    assert "pass --data DIR or set THRIFTY_DATA" in fails(
+        thrifty("run", recipe, "--out", tmp_path / "out")
+    )
     assert "no such file, nor a built-in recipe (camvid, pets09, street)" in fails(
         thrifty("run", "nothing", "--out", tmp_path / "out")
     )
-    assert "cannot read this recipe (No such file" in fails(thrifty("run", "gone.toml", "--out", tmp_path / "out"))
+    assert "cannot read this recipe (No such file" in fails(
+        thrifty("run", "gone.toml", "--out", tmp_path / "out")
+    )
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_belongs_to_another_recipe(
-    tiny: TinyData, recipe: Path, tmp_path: Path, finished: tuple[Path, subprocess.CompletedProcess[str]]
+    tiny: TinyData,
+    recipe: Path,
+    tmp_path: Path,
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     other = tmp_path / "other.toml"
     other.write_text(recipe.read_text().replace("budget = 3", "budget = 4"))
@@ -226,7 +258,11 @@ def test_an_unreadable_start_picture_is_named_on_the_page_and_not_fatal(
 
 @pytest.mark.parametrize("limit", [20_000, 120_000])
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
-    tiny: TinyData, recipe: Path, tmp_path: Path, limit: int, finished: tuple[Path, subprocess.CompletedProcess[str]]
+    tiny: TinyData,
+    recipe: Path,
+    tmp_path: Path,
+    limit: int,
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     """A limit on the size of files makes the kernel refuse writes, as a full disk does."""
 
@@ -249,7 +285,11 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
 def test_every_built_in_recipe_is_sound_and_listed() -> None:
     result = thrifty("recipes")
     assert result.returncode == 0
-    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["camvid", "pets09", "street"]
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
+        "camvid",
+        "pets09",
+        "street",
+    ]
 
 
 def test_help_and_version() -> None:

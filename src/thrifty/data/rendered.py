@@ -10,6 +10,8 @@ from thrifty.data.street import Look, Street
 from thrifty.errors import FrameError
 from thrifty.types import Annotations, Image, Record
 
+_DRIVE = "drive "
+
 
 class StreetReader:
     """Renders the frames that records name."""
@@ -19,7 +21,7 @@ class StreetReader:
 
     def read(self, record: Record) -> Image:
         """Render one frame; every call gives the same pixels."""
-        image, _ = self._street.render(int(record.source), record.frame or 0)
+        image, _ = self._street.render(int(record.source.removeprefix(_DRIVE)), record.frame or 0)
         return image
 
     def stream(self, records: Iterable[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
@@ -51,7 +53,7 @@ def _record(source: StreetSource, drive: int, frame: int) -> Record:
     moving = source.length > 1
     return Record(
         id=f"{name}.{frame:08d}",
-        source=str(drive),
+        source=f"{_DRIVE}{drive}",
         width=source.width,
         height=source.height,
         sequence=name if moving else None,

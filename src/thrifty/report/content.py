@@ -26,7 +26,7 @@ class ChosenFrame:
         score_map: Pixel scores (equation 4), `H x W`, nats, >= 0; `None` for a strategy without maps.
         boxes: What the oracle drew, `N x 4` xyxy in pixels of `image`.
         ignored: Ignore regions, likewise.
-        detections: The model's boxes before it learnt from this frame, likewise.
+        detections: The model's surest boxes before it learnt from this frame, likewise.
         detection_scores: Their scores in [0, 1].
     """
 

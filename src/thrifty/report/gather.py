@@ -19,6 +19,8 @@ from thrifty.types import FloatArray, Record, Unreadable
 
 _SHOWN_CHOICES = 4
 _SHOWN_HELD = 4
+# The surest; a detector that knows little finds dozens of boxes, under which the picture would vanish.
+_SHOWN_BOXES = 8
 _HIDDEN_FACTS = ("digest", "schema", "recipe", "recipe text")
 
 
@@ -94,8 +96,8 @@ def _chosen_frame(context: Context, key: Key, row: ChoiceRow, strategy: Strategy
         score_map=None if scores is None else _array(scores[0].cpu().numpy()),
         boxes=drawn.objects * frame.scale,
         ignored=drawn.boxes[drawn.ignore] * frame.scale,
-        detections=found.boxes * frame.scale,
-        detection_scores=found.scores,
+        detections=found.boxes[:_SHOWN_BOXES] * frame.scale,
+        detection_scores=found.scores[:_SHOWN_BOXES],
     )
 
 

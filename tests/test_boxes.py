@@ -1,0 +1,33 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thrifty import boxes
+
+_box = st.tuples(*[st.integers(-20, 20)] * 2, *[st.integers(0, 20)] * 2)
+_boxes = st.lists(_box, max_size=6).map(lambda rows: np.array(rows, dtype=float).reshape(-1, 4))
+
+
+@given(_boxes)
+def test_xywh_round_trip(xywh: np.ndarray) -> None:
+    assert np.array_equal(boxes.to_xywh(boxes.from_xywh(xywh)), xywh)
+
+
+@given(_boxes, _boxes)
+def test_iou_and_cover_count_shared_pixels(first: np.ndarray, second: np.ndarray) -> None:
+    def pixels(box: np.ndarray) -> set[tuple[int, int]]:
+        return {
+            (x, y) for x in range(int(box[0]), int(box[2])) for y in range(int(box[1]), int(box[3]))
+        }
+
+    a, b = boxes.from_xywh(first), boxes.from_xywh(second)
+    ious, covers = boxes.iou(a, b), boxes.cover(a, b)
+    for i, one in enumerate(a):
+        for j, other in enumerate(b):
+            shared, union = pixels(one) & pixels(other), pixels(one) | pixels(other)
+            assert ious[i, j] == (len(shared) / len(union) if union else 0)
+            assert covers[i, j] == (len(shared) / len(pixels(one)) if pixels(one) else 0)
+
+
+def test_clip_cuts_at_the_border() -> None:
+    assert boxes.clip(np.array([[-5.0, -5, 200, 30]]), 100, 50).tolist() == [[0, 0, 100, 30]]
