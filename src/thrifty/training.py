@@ -100,7 +100,7 @@ def fit(
         network = PaperNetwork(plan.detector.preset, plan.detector.width)
         if start is not None:
             network.load_state_dict(start)
-        network.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(plan.device)
         steps = math.ceil(len(examples) / plan.settings.batch) * plan.epochs
         optimiser = make_optimiser(network, plan.settings)
         schedule = torch.optim.lr_scheduler.ExponentialLR(
@@ -129,7 +129,7 @@ def train_one_epoch(
     network.train()
     device = next(network.parameters()).device
     for batch in epoch:
-        logits = network(normalise(batch.images.to(device)))
+        logits = network(normalise(batch.images.to(device).contiguous()))
         loss = detection_loss(logits, batch.wanted.to(device), batch.weights.to(device))
         if not bool(torch.isfinite(loss)):
             raise TrainingError(

@@ -9,6 +9,7 @@ import numpy as np
 
 from thrifty.config import StreetSource
 from thrifty.cycle.context import Context, previous
+from thrifty.detectors.protocol import Detector
 from thrifty.report.content import ChosenFrame, Content, PassedOver
 from thrifty.selection.temporal import Rule
 from thrifty.store.schema import ChoiceRow, HeldRow, Key
@@ -72,14 +73,16 @@ def _keys(run: Run, seeds: Sequence[int]) -> list[Key]:
 def _chosen(run: Run) -> Iterator[ChosenFrame]:
     by_name = {strategy.name: strategy for strategy in run.strategies}
     for key in _keys(run, [_seed(run)]):
+        detector = run.context.detector(previous(key))
         for row in run.context.store.choices(key)[:_SHOWN_CHOICES]:
-            yield _chosen_frame(run.context, key, row, by_name[key.strategy])
+            yield _chosen_frame(run.context, key, row, by_name[key.strategy], detector)
 
 
-def _chosen_frame(context: Context, key: Key, row: ChoiceRow, strategy: Strategy) -> ChosenFrame:
+def _chosen_frame(
+    context: Context, key: Key, row: ChoiceRow, strategy: Strategy, detector: Detector
+) -> ChosenFrame:
     record = context.by_id[row.record_id]
     frame = context.cached_pool.load(record)
-    detector = context.detector(previous(key))
     scores = strategy.score_map(detector.class_maps([frame]))
     found = detector.detect([frame])[0]
     drawn = context.store.labels(key)[record.id]

@@ -1,0 +1,125 @@
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from thrifty.data.frames import CachedFrames, FrameSet
+from thrifty.engine.local import map_frames
+from thrifty.errors import FrameError, ScoreError
+from thrifty.progress import ignore
+from thrifty.types import Frame, Image, Record, Unreadable
+
+
+class Numbered:
+    """Frames whose pixels are their number; some are broken, some larger. Remembers how far it was asked."""
+
+    def __init__(self, broken: Sequence[int] = (), large: Sequence[int] = ()) -> None:
+        self.broken, self.large, self.produced = broken, large, 0
+
+    def read(self, record: Record) -> Image:
+        number = record.frame or 0
+        self.produced = max(self.produced, number)
+        if number in self.broken:
+            raise FrameError(f"frame {number} is broken")
+        return np.full((6 if number in self.large else 4, 4, 3), number, dtype=np.uint8)
+
+    def stream(self, records: Iterable[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
+        for record in records:
+            try:
+                yield record, self.read(record)
+            except FrameError as error:
+                yield record, error
+
+
+def frames(count: int, reader: Numbered) -> FrameSet:
+    records = tuple(Record(f"{n:03d}", "x", 4, 4, "v", n, n) for n in range(count))
+    return FrameSet(records, reader)
+
+
+def numbers(group: Sequence[Frame]) -> list[int]:
+    return [int(frame.image[0, 0, 0]) for frame in group]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 100])
+def test_rows_come_in_order_with_their_records(batch: int) -> None:
+    pool = frames(23, Numbered())
+    results = list(map_frames(numbers, pool, pool.records, ignore, batch))
+    assert results == [(record, record.frame) for record in pool.records]
+
+
+def test_batches_hold_one_size_and_no_more_than_asked() -> None:
+    pool = frames(12, Numbered(large=(5, 6)))
+    seen: list[tuple[int, int]] = []
+
+    def watch(group: Sequence[Frame]) -> list[int]:
+        seen.append((len(group), len({frame.image.shape for frame in group})))
+        return numbers(group)
+
+    assert len(list(map_frames(watch, pool, pool.records, ignore, 4))) == 12
+    assert max(size for size, _ in seen) == 4
+    assert {shapes for _, shapes in seen} == {1}
+
+
+def test_broken_frames_are_reported_once_and_progress_counts_them() -> None:
+    pool = frames(9, Numbered(broken=(0, 4, 8)))
+    units: list[int] = []
+    results = list(map_frames(numbers, pool, pool.records, lambda n=1: units.append(n), 4))
+    unreadable = [result for result in results if isinstance(result, Unreadable)]
+    assert [(bad.record.frame, bad.reason) for bad in unreadable] == [
+        (n, f"frame {n} is broken") for n in (0, 4, 8)
+    ]
+    assert len(results) == sum(units) == 9
+
+
+def test_an_error_of_the_function_reaches_the_caller() -> None:
+    def fail(group: Sequence[Frame]) -> list[int]:
+        raise ScoreError("no")
+
+    pool = frames(9, Numbered())
+    with pytest.raises(ScoreError, match="no"):
+        list(map_frames(fail, pool, pool.records, ignore))
+
+
+def test_an_error_of_the_reader_reaches_the_caller() -> None:
+    class Broken(Numbered):
+        def read(self, record: Record) -> Image:
+            raise RuntimeError("disk on fire")
+
+    pool = frames(9, Broken())
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        list(map_frames(numbers, pool, pool.records, ignore))
+
+
+def test_decoding_stays_a_few_batches_ahead() -> None:
+    reader = Numbered()
+    pool = frames(200, reader)
+    results = map_frames(numbers, pool, pool.records, ignore, 4)
+    for _ in range(8):
+        next(results)
+    assert reader.produced < 40
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_no_frames_give_no_rows() -> None:
+    pool = frames(0, Numbered())
+    assert list(map_frames(numbers, pool, pool.records, ignore)) == []
+
+
+def test_cached_frames_are_decoded_once_until_memory_is_short() -> None:
+    reads: list[str] = []
+
+    class Counting(Numbered):
+        def read(self, record: Record) -> Image:
+            reads.append(record.id)
+            return super().read(record)
+
+    pool = frames(3, Counting())
+    ample = CachedFrames(pool)
+    for record in (*pool.records, *pool.records):
+        ample.load(record)
+    assert reads == ["000", "001", "002"]
+    reads.clear()
+    tight = CachedFrames(pool, limit=100)
+    for number in (0, 1, 2, 0):
+        tight.load(pool.records[number])
+    assert reads == ["000", "001", "002", "000"]

@@ -1,0 +1,115 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from tests import references
+from thrifty.config import Recipe, parse_recipe
+from thrifty.detectors.paper import PaperDetector
+from thrifty.maps import ClassMaps, MapKind, upsample
+from thrifty.scoring.regions import Tiling
+from thrifty.selection.temporal import Rules
+from thrifty.strategies.catalogue import make_strategies
+from thrifty.strategies.divergence import Divergence
+from thrifty.strategies.random import Random
+from thrifty.types import Record
+
+FRAMES = [Record(f"v-{place:02d}", "v.avi", 8, 8, "v", place, place) for place in range(20)]
+
+
+def recipe(score: str = "") -> Recipe:
+    text = """
+name = "x"
+start = {annotations = "a"}
+pool = {annotations = "b"}
+test = {annotations = "c"}
+selection = {budget = 1, cycles = 1, strategies = ["divergence", "guided-random", "random"], exclude_current = 4}
+"""
+    return parse_recipe(text + score, "x")
+
+
+def test_divergence_scores_equal_the_paper_s_equations_written_as_loops() -> None:
+    rng = np.random.default_rng(0)
+    levels = tuple(
+        torch.from_numpy(rng.normal(0, 3, (2, 1, 5 + k, 7 + k))).float() for k in range(3)
+    )
+    maps = ClassMaps(levels, 33, 41)
+    scores = Divergence(radius=4, region=10).observe(maps)
+    for image in range(2):
+        dense = [upsample(level, 33, 41)[image, 0].double().sigmoid().numpy() for level in levels]
+        expected = references.frame_score(references.pixel_scores(np.stack(dense), 4), 10)
+        assert scores[image] == pytest.approx(expected, abs=1e-6)
+
+
+def test_divergence_smooths_before_it_chooses() -> None:
+    observed = np.zeros(20)
+    observed[3] = 1.0  # a lone spike
+    observed[10:15] = 0.6  # a stretch that lasts
+    decision = Divergence().decide(FRAMES, observed, 1, [], np.random.default_rng(0))
+    assert decision.choice.chosen[0].index == 12
+    plain = Divergence(weights=np.ones(1)).decide(FRAMES, observed, 1, [], np.random.default_rng(0))
+    assert plain.choice.chosen[0].index == 3
+
+
+def test_divergence_without_scores_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="observe"):
+        Divergence().decide(FRAMES, None, 1, [], np.random.default_rng(0))
+
+
+def test_guided_random_keeps_the_rules_and_random_does_not() -> None:
+    guided, free = Random(Rules(4, 0), "guided-random"), Random(Rules(0, 0), "random")
+    gaps = {}
+    for strategy in (guided, free):
+        smallest = []
+        for seed in range(200):
+            taken = strategy.decide(FRAMES, None, 3, [], np.random.default_rng(seed)).choice.chosen
+            places = sorted(choice.index for choice in taken if not choice.dropped)
+            smallest += [b - a for a, b in pairwise(places)]
+        gaps[strategy.name] = min(smallest)
+    assert gaps == {"guided-random": 5, "random": 1}
+
+
+def test_random_draws_every_frame_equally_often() -> None:
+    counts = np.zeros(20)
+    for seed in range(2000):
+        choice = (
+            Random(Rules(0, 0), "random")
+            .decide(FRAMES, None, 5, [], np.random.default_rng(seed))
+            .choice
+        )
+        counts[[taken.index for taken in choice.chosen]] += 1
+    assert counts.min() > 420
+    assert counts.max() < 580
+
+
+def test_random_does_not_depend_on_the_order_of_the_pool() -> None:
+    strategy = Random(Rules(2, 0), "guided-random")
+
+    def ids(frames: list[Record]) -> list[str]:
+        choice = strategy.decide(frames, None, 4, [], np.random.default_rng(5)).choice
+        return [frames[taken.index].id for taken in choice.chosen]
+
+    assert ids(FRAMES) == ids(FRAMES[::-1])
+
+
+def test_presets_set_radius_and_tiling() -> None:
+    paper = make_strategies(recipe(), PaperDetector.gives)[0]
+    released = make_strategies(recipe('[score]\npreset = "released"'), PaperDetector.gives)[0]
+    mixed = make_strategies(
+        recipe('[score]\npreset = "released"\nradius = 7'), PaperDetector.gives
+    )[0]
+    assert isinstance(paper, Divergence)
+    assert isinstance(released, Divergence)
+    assert isinstance(mixed, Divergence)
+    assert (paper.radius, paper.tiling, paper.rules) == (9, Tiling.PAPER, Rules(4, 2))
+    assert (released.radius, released.tiling) == (4, Tiling.RELEASED)
+    assert mixed.radius == 7
+
+
+def test_probabilities_are_taken_as_they_are_and_logits_are_squashed_after_resizing() -> None:
+    level = torch.tensor([[[[-4.0, 4.0]]]])
+    logits = ClassMaps((level,), 1, 4).probabilities()
+    assert torch.allclose(logits, upsample(level, 1, 4).sigmoid())
+    given = ClassMaps((level.sigmoid(),), 1, 2, MapKind.PROBABILITIES).probabilities()
+    assert torch.equal(given, level.sigmoid())
