@@ -256,6 +256,31 @@ def test_an_unreadable_start_picture_is_named_on_the_page_and_not_fatal(
     assert "still3.png" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_unreadable_frames_do_not_make_the_outcome_depend_on_who_found_them_first(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    root = damaged(tiny, tmp_path, "stills/still3.png", lambda content: content[:300])
+    (root / "stills" / "still6.png").write_bytes(b"no picture")
+    recipe = tiny.recipe(tmp_path, seeds="0, 1")
+    text = recipe.read_text().replace('annotations = "stills.json"\nimages = "stills"', "START")
+    text = text.replace(
+        'annotations = "video.json"\nframes = [0, 29]',
+        'annotations = "stills.json"\nimages = "stills"',
+    )
+    text = text.replace("START", 'annotations = "video.json"\nframes = [0, 9]').replace(
+        "budget = 3", "budget = 2"
+    )
+    recipe.write_text(text)
+    outcomes = []
+    for jobs in (1, 2):
+        out = tmp_path / f"out{jobs}"
+        result = thrifty("run", recipe, "--out", out, "--data", root, "--jobs", jobs)
+        assert result.returncode == 0, result.stderr
+        outcomes.append(tables(out))
+    assert outcomes[0] == outcomes[1]
+    assert len({row[4] for row in outcomes[0]["unreadable"]}) == 2
+
+
 @pytest.mark.parametrize("limit", [20_000, 120_000])
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
     tiny: TinyData,

@@ -76,6 +76,8 @@ def test_an_unreadable_frame_is_remembered_once(tmp_path: Path) -> None:
         store.finish(KEY, "score", Outcome(unreadable=[row, row]), 1.0)
         store.finish(Key(3, "random", 1), "select", Outcome(unreadable=[row]), 1.0)
         assert store.unreadable() == [row]
+        assert store.unreadable(Key(3, "divergence", 2)) == [row]
+        assert store.unreadable(Key(4, "divergence", 1)) == []
 
 
 def test_another_recipe_is_refused(tmp_path: Path) -> None:

@@ -81,10 +81,14 @@ class Context:
         """The weights trained in one cycle; raises as `detector`."""
         return load_weights(self.store.file(key, "weights"))
 
-    def readable(self, role: str, frames: FrameSet) -> list[Record]:
-        """The frames of a set that were not found unreadable."""
-        bad = {row.record_id for row in self.store.unreadable() if row.role == role}
+    def readable(self, frames: FrameSet, finder: Key) -> list[Record]:
+        """The frames of a set that one arm (or the survey) has not found unreadable."""
+        bad = {row.record_id for row in self.store.unreadable(finder)}
         return [record for record in frames.records if record.id not in bad]
+
+
+SURVEY = Key(seed=-1)
+"""Where the survey of the data is remembered; it belongs to no arm."""
 
 
 def previous(key: Key) -> Key:

@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from thrifty.config import Recipe
-from thrifty.cycle.context import Context
+from thrifty.cycle.context import SURVEY, Context
 from thrifty.cycle.stages import STAGES, evaluate, survey, train_start
 from thrifty.store.schema import Key
 from thrifty.store.store import Outcome, RunStore
 from thrifty.strategies.strategy import Strategy
-
-SURVEY = Key(seed=-1)
-"""Where the survey of the data is remembered; it belongs to no arm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from thrifty.cycle.artifacts import read_scores, write_detections, write_scores, write_weights
-from thrifty.cycle.context import Context, previous, stage_seed
+from thrifty.cycle.context import SURVEY, Context, previous, stage_seed
 from thrifty.data.frames import CachedFrames
 from thrifty.engine.local import map_frames
 from thrifty.errors import DataError
@@ -114,7 +114,7 @@ def train(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa: A
 def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Outcome:  # noqa: ARG001
     """Detect on the test set and measure the miss rate."""
     detector, test = context.detector(key), context.test
-    records = context.readable("test", test.frames)
+    records = context.readable(test.frames, SURVEY)
     found: dict[str, Detections] = {}
     with context.progress(f"{describe(key)}: evaluating", len(records), "frames") as step:
         for result in map_frames(detector.detect, test.frames, records, step):
@@ -139,7 +139,7 @@ def train_start(context: Context, key: Key) -> Outcome:
     start, settings = context.start, context.recipe.training
     examples = [
         Example(record, start.labels[record.id])
-        for record in context.readable("start", start.frames)
+        for record in context.readable(start.frames, SURVEY)
     ]
     plan = Plan(
         context.recipe.detector,
@@ -180,9 +180,7 @@ def describe(key: Key) -> str:
 
 def _candidates(context: Context, key: Key) -> list[Record]:
     labelled = {record.id for record in _earlier(context, key)}
-    return [
-        record for record in context.readable("pool", context.pool) if record.id not in labelled
-    ]
+    return [record for record in context.readable(context.pool, key) if record.id not in labelled]
 
 
 def _earlier(context: Context, key: Key) -> list[Record]:

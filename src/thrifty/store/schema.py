@@ -75,6 +75,7 @@ EVALUATION = Table(
 UNREADABLE = Table(
     "unreadable",
     METADATA,
+    *_arm(),
     Column("role", String, primary_key=True),
     Column("record_id", String, primary_key=True),
     Column("reason", Text, nullable=False),

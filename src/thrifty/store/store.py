@@ -90,15 +90,12 @@ class RunStore:
                 _insert(
                     connection, schema.EVALUATION, [arm | dataclasses.asdict(outcome.evaluation)]
                 )
-            self._add_unreadable(connection, outcome.unreadable)
+            _insert(
+                connection,
+                schema.UNREADABLE,
+                [arm | dataclasses.asdict(row) for row in dict.fromkeys(outcome.unreadable)],
+            )
             _insert(connection, schema.STAGE, [arm | {"stage": stage, "seconds": seconds}])
-
-    def _add_unreadable(self, connection: Connection, rows: Sequence[UnreadableRow]) -> None:
-        known = {(row.role, row.record_id) for row in connection.execute(select(schema.UNREADABLE))}
-        new = {
-            (row.role, row.record_id): row for row in rows if (row.role, row.record_id) not in known
-        }
-        _insert(connection, schema.UNREADABLE, [dataclasses.asdict(row) for row in new.values()])
 
     def describe(self, facts: Mapping[str, str]) -> None:
         """Remember facts about the run, replacing older values."""
@@ -161,14 +158,18 @@ class RunStore:
             else None
         )
 
-    def unreadable(self) -> list[UnreadableRow]:
-        """Every frame found unreadable so far."""
+    def unreadable(self, arm: Key | None = None) -> list[UnreadableRow]:
+        """Frames found unreadable: by the arm and seed of a key, in whatever cycle, or by anyone.
+
+        Arms do not learn from each other what cannot be read, or else their choices would depend on who came first.
+        """
+        columns = schema.UNREADABLE.c
+        query = select(columns.role, columns.record_id, columns.reason).distinct()
+        if arm is not None:
+            query = query.where(columns.seed == arm.seed, columns.strategy == arm.strategy)
         with self._engine.connect() as connection:
-            rows = connection.execute(select(schema.UNREADABLE)).all()
-        return sorted(
-            (UnreadableRow(row.role, row.record_id, row.reason) for row in rows),
-            key=dataclasses.astuple,
-        )
+            rows = connection.execute(query).all()
+        return sorted((UnreadableRow(*row) for row in rows), key=dataclasses.astuple)
 
     def file(self, key: Key, kind: str) -> Path:
         """Path of a file that a stage wrote.

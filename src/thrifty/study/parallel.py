@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
@@ -37,6 +38,9 @@ from thrifty.progress import Message, Progress, Relay, listen
 from thrifty.store.store import RunStore, read_store
 from thrifty.strategies.strategy import Strategy
 from thrifty.study.sets import open_context
+
+_PATIENCE = 2.0
+"""Seconds that the end of a run waits for what is not worth more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,33 +120,44 @@ def _pool(job: Job, workers: int, progress: Progress) -> Iterator[ProcessPoolExe
     # Fresh interpreters: torch's thread pools do not survive a fork.
     processes = multiprocessing.get_context("spawn")
     messages: Queue[Message | None] = processes.Queue()
-    listener = threading.Thread(target=listen, args=(messages, progress), name="progress")
+    stopped = processes.Event()
+    listener = threading.Thread(
+        target=listen, args=(messages, progress), name="progress", daemon=True
+    )
     listener.start()
-    pool = ProcessPoolExecutor(workers, processes, _open, (job, messages, os.getpid()))
+    pool = ProcessPoolExecutor(workers, processes, _open, (job, messages, stopped, os.getpid()))
     try:
         yield pool
+    except BaseException:
+        # What the workers are doing would be thrown away; do not wait for it.
+        stopped.set()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
         messages.put(None)
-        listener.join()
+        # A worker that died in the middle of a message leaves the queue unusable; bars are not worth waiting for.
+        listener.join(_PATIENCE)
+        messages.cancel_join_thread()
 
 
 _worker: tuple[Context, list[Strategy]]
 
 
-def _open(job: Job, messages: Queue[Message | None], parent: int) -> None:
+def _open(job: Job, messages: Queue[Message | None], stopped: Event, parent: int) -> None:
     """Open the run in a worker."""
     global _worker  # noqa: PLW0603 - a pool's initialiser has no other place to leave what its tasks use
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    # Ctrl-C reaches every process of the terminal; the main one decides what becomes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with, args=(stopped, parent), daemon=True).start()
     torch.set_num_threads(job.threads)
     store = read_store(job.out)
     _worker = open_context(job.recipe, job.data, store, Relay(messages), job.device)
 
 
-def _leave_with(parent: int) -> None:
-    """End this worker when the main process is gone, however it went."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def _leave_with(stopped: Event, parent: int) -> None:
+    """End this worker when it is told to stop, or when the main process is gone, however it went."""
+    while not stopped.wait(_PATIENCE / 4) and os.getppid() == parent:
+        pass
     os._exit(1)
 
 
