@@ -141,6 +141,7 @@ def _device(wanted: Device) -> str:
 def main() -> None:
     """Run a command; errors that thrifty raises on purpose become one line and status 2."""
     try:
+        # Typer turns Ctrl-C into this status.
         status = app(standalone_mode=False)
     except ThriftyError as error:
         status = _say(" ".join(str(error).split()), _BAD_INPUT)
@@ -149,12 +150,10 @@ def main() -> None:
         status = error.exit_code
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        status = _say(
-            f"{where}{error.strerror or error}; correct that and run the same command again",
-            _BAD_INPUT,
-        )
-    except (KeyboardInterrupt, click.Abort):
-        status = _say("stopped; run the same command again to go on", _INTERRUPTED)
+        problem = error.strerror or error
+        status = _say(f"{where}{problem}; correct that and run the same command again", _BAD_INPUT)
+    if status == _INTERRUPTED:
+        _say("stopped; run the same command again to go on", status)
     sys.exit(status)
 
 
