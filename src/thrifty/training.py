@@ -201,7 +201,7 @@ def _make_batch(
     size = _window([image.shape for image, _ in pictures], plan.settings.crop)
     pictures = [crop(image, drawn, size, rng) for image, drawn in pictures]
     targets = [
-        make_targets(drawn.objects, drawn.boxes[drawn.ignore], sizes, *size)
+        make_targets(plan.detector.preset, drawn.objects, drawn.boxes[drawn.ignore], sizes, size)
         for _, drawn in pictures
     ]
     wanted, weights = sample(targets, plan.settings.negatives, rng)

@@ -4,10 +4,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thrifty.config import Preset
-from thrifty.detectors.targets import assign, default_boxes, make_targets, sample
+from thrifty.detectors.targets import Targets, assign, default_boxes, make_targets, sample
 
 NOTHING = np.zeros((0, 4))
 SIZES = default_boxes(Preset.PAPER)
+
+
+def targets_of(
+    boxes: np.ndarray,
+    ignored: np.ndarray,
+    sizes: np.ndarray,
+    height: int,
+    width: int,
+    preset: Preset = Preset.RELEASED,
+) -> Targets:
+    return make_targets(preset, boxes, ignored, sizes, (height, width))
 
 
 def test_the_presets_pair_the_deepest_head_with_opposite_ends() -> None:
@@ -28,7 +39,7 @@ def test_objects_go_to_the_default_box_that_fits_best(height: int, head: int) ->
 def test_hand_computed_patches() -> None:
     # 31 x 55 around (100, 80): positive half-sizes 5 + floor(sqrt(6.2)) = 7 and 5 + floor(sqrt(11)) = 8, cleared
     # half-sizes 5 + floor(sqrt(62)) = 12 and 5 + floor(sqrt(110)) = 15.
-    targets = make_targets(np.array([[84.5, 52.5, 115.5, 107.5]]), NOTHING, SIZES, 200, 200)
+    targets = targets_of(np.array([[84.5, 52.5, 115.5, 107.5]]), NOTHING, SIZES, 200, 200)
     assert targets.positive[4, 80 - 8 : 80 + 9, 100 - 7 : 100 + 8].all()
     assert targets.positive.sum() == 17 * 15
     for head in range(5):
@@ -38,14 +49,14 @@ def test_hand_computed_patches() -> None:
 
 def test_a_neighbour_s_clearing_does_not_erase_a_positive() -> None:
     boxes = np.array([[84.5, 52.5, 115.5, 107.5], [90.5, 52.5, 121.5, 107.5]])
-    one_way = make_targets(boxes, NOTHING, SIZES, 200, 200)
-    other_way = make_targets(boxes[::-1], NOTHING, SIZES, 200, 200)
+    one_way = targets_of(boxes, NOTHING, SIZES, 200, 200)
+    other_way = targets_of(boxes[::-1], NOTHING, SIZES, 200, 200)
     assert np.array_equal(one_way.positive, other_way.positive)
     assert one_way.positive[4, 80, 100]
 
 
 def test_ignore_regions_are_never_asked() -> None:
-    targets = make_targets(NOTHING, np.array([[10.2, 20.0, 30.0, 40.5]]), SIZES, 100, 100)
+    targets = targets_of(NOTHING, np.array([[10.2, 20.0, 30.0, 40.5]]), SIZES, 100, 100)
     assert not targets.askable[:, 20:41, 10:30].any()
     assert (~targets.askable[0]).sum() == 21 * 20
 
@@ -54,7 +65,7 @@ def test_ignore_regions_are_never_asked() -> None:
 def test_patches_that_leave_the_image_are_cut(
     left: float, top: float, width: float, height: float
 ) -> None:
-    targets = make_targets(
+    targets = targets_of(
         np.array([[left, top, left + width, top + height]]), NOTHING, SIZES, 100, 100
     )
     assert not (targets.positive & targets.askable).any()
@@ -63,21 +74,46 @@ def test_patches_that_leave_the_image_are_cut(
 
 
 def test_an_empty_image_gives_about_1500_negatives() -> None:
-    empty = make_targets(NOTHING, NOTHING, SIZES, 240, 320)
+    empty = targets_of(NOTHING, NOTHING, SIZES, 240, 320)
     wanted, weights = sample([empty], 15, np.random.default_rng(0))
     assert not wanted.any()
     assert int((weights > 0).sum()) == pytest.approx(1500, rel=0.1)
 
 
 def test_negatives_are_15_per_positive() -> None:
-    targets = make_targets(np.array([[84.5, 52.5, 115.5, 107.5]]), NOTHING, SIZES, 400, 400)
+    targets = targets_of(np.array([[84.5, 52.5, 115.5, 107.5]]), NOTHING, SIZES, 400, 400)
     wanted, weights = sample([targets], 15, np.random.default_rng(0))
     negatives = int(((weights > 0) & (wanted == 0)).sum())
     assert negatives == pytest.approx(15 * 17 * 15, rel=0.1)
 
 
 def test_each_head_of_each_image_weighs_one() -> None:
-    empty = make_targets(NOTHING, NOTHING, SIZES, 100, 100)
-    full = make_targets(np.array([[20.0, 20, 60, 90]]), NOTHING, SIZES, 100, 100)
+    empty = targets_of(NOTHING, NOTHING, SIZES, 100, 100)
+    full = targets_of(np.array([[20.0, 20, 60, 90]]), NOTHING, SIZES, 100, 100)
     _, weights = sample([empty, full], 15, np.random.default_rng(0))
     assert weights.sum((2, 3)).flatten().tolist() == pytest.approx([1.0] * 10)
+
+
+def test_at_an_object_the_paper_asks_the_other_heads_for_a_zero_and_the_released_code_asks_nothing() -> (
+    None
+):
+    box = np.array([[84.5, 52.5, 115.5, 107.5]])
+    paper = targets_of(box, NOTHING, SIZES, 200, 200, Preset.PAPER)
+    released = targets_of(box, NOTHING, SIZES, 200, 200)
+    assert np.array_equal(paper.positive, released.positive)
+    assert paper.negative[:4, 80 - 8 : 80 + 9, 100 - 7 : 100 + 8].all()
+    assert paper.negative.sum() == 4 * 17 * 15
+    assert not released.negative.any()
+    assert np.array_equal(paper.askable, released.askable)
+    wanted, weights = sample([paper], 15, np.random.default_rng(0))
+    assert (weights[0, :, 80, 100] > 0).all()
+    assert wanted[0, :, 80, 100].tolist() == [0, 0, 0, 0, 1]
+
+
+def test_an_object_s_positive_is_never_another_s_negative() -> None:
+    """Two people of different sizes on one spot: each head keeps its own one."""
+    boxes = np.array([[84.5, 52.5, 115.5, 107.5], [75.0, 40.0, 125.0, 120.0]])
+    targets = targets_of(boxes, NOTHING, SIZES, 200, 200, Preset.PAPER)
+    assert targets.positive[3:, 80, 100].all()
+    assert not (targets.positive & targets.negative).any()
+    assert targets.negative[:3, 80, 100].all()

@@ -1,9 +1,11 @@
 """What each head should say at each pixel, and which pixels are asked.
 
 Each object belongs to the head whose default box, centred on the object, overlaps it most. Around its centre that
-head is asked for a one; around that, all heads are left alone, so a nearby pixel that is neither clearly object
-nor clearly background teaches nothing. Ignore regions are left alone too. Of all other pixels a few are drawn as
-negatives, 15 per positive (N2P), with no hard mining.
+head is asked for a one. What the other heads are asked there differs: equation 7 gives every sample a vector over all
+heads with a one for the fitting head alone, so in `paper` the others are asked for a zero; in `released` they are left
+alone, and several heads come to answer for one person. In a wider patch around that, all heads are left alone, so a
+pixel that is neither clearly object nor clearly background teaches nothing. Ignore regions are left alone too. Of all
+other pixels a few are drawn as negatives, 15 per positive (N2P), with no hard mining.
 """
 
 from __future__ import annotations
@@ -52,19 +54,25 @@ def assign(boxes: FloatArray, sizes: FloatArray) -> IntArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """Per head and pixel: `K x H x W` bool each.
+    """Per head and pixel: `K x H x W` bool each; no pixel of a head is true in two of them.
 
     Attributes:
         positive: Asked for a one.
-        askable: May be drawn as a negative; never true where `positive` is.
+        negative: Asked for a zero in any case.
+        askable: May be drawn as a negative.
     """
 
     positive: BoolArray
+    negative: BoolArray
     askable: BoolArray
 
 
 def make_targets(
-    boxes: FloatArray, ignored: FloatArray, sizes: FloatArray, height: int, width: int
+    preset: Preset,
+    boxes: FloatArray,
+    ignored: FloatArray,
+    sizes: FloatArray,
+    image: tuple[int, int],
 ) -> Targets:
     """Draw the patches of one image.
 
@@ -73,13 +81,13 @@ def make_targets(
     is set, so the order of the objects does not matter.
 
     Args:
+        preset: What the other heads are asked at an object: zero (`paper`) or nothing (`released`).
         boxes: `N x 4` xyxy objects in pixels of the network's input.
         ignored: `M x 4` ignore regions, likewise.
         sizes: `K x 2` default widths and heights.
-        height: Rows of the input.
-        width: Columns of the input.
+        image: Rows and columns of the input.
     """
-    shape = (len(sizes), height, width)
+    shape = (len(sizes), *image)
     positive, askable = np.zeros(shape, dtype=np.bool_), np.ones(shape, dtype=np.bool_)
     for box in ignored:
         askable[(slice(None), *_inside(box))] = False
@@ -87,7 +95,9 @@ def make_targets(
         askable[(slice(None), *_patch(box, 2.0))] = False
     for box, head in zip(boxes, assign(boxes, sizes), strict=True):
         positive[(head, *_patch(box, 0.2))] = True
-    return Targets(positive, askable & ~positive)
+    elsewhere = preset is Preset.PAPER
+    negative = (positive.any(axis=0, keepdims=True) & ~positive) & elsewhere
+    return Targets(positive, negative, askable & ~positive & ~negative)
 
 
 def _patch(box: FloatArray, factor: float) -> tuple[slice, slice]:
@@ -127,9 +137,8 @@ def sample(
     for target in targets:
         positives = int(target.positive.sum())
         share = max(_FEWEST_POSITIVES, positives) * negatives / target.positive.size
-        asked = target.positive | (
-            target.askable & (rng.random(target.positive.shape, dtype=np.float32) < share)
-        )
+        drawn = rng.random(target.positive.shape, dtype=np.float32) < share
+        asked = target.positive | target.negative | (target.askable & drawn)
         total = asked.sum(axis=(1, 2), keepdims=True)
         wanted.append(target.positive.astype(np.float32))
         weights.append((asked / np.maximum(total, 1)).astype(np.float32))
