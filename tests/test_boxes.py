@@ -8,11 +8,6 @@ _box = st.tuples(*[st.integers(-20, 20)] * 2, *[st.integers(0, 20)] * 2)
 _boxes = st.lists(_box, max_size=6).map(lambda rows: np.array(rows, dtype=float).reshape(-1, 4))
 
 
-@given(_boxes)
-def test_xywh_round_trip(xywh: np.ndarray) -> None:
-    assert np.array_equal(boxes.to_xywh(boxes.from_xywh(xywh)), xywh)
-
-
 @given(_boxes, _boxes)
 def test_iou_and_cover_count_shared_pixels(first: np.ndarray, second: np.ndarray) -> None:
     def pixels(box: np.ndarray) -> set[tuple[int, int]]:
@@ -27,7 +22,3 @@ def test_iou_and_cover_count_shared_pixels(first: np.ndarray, second: np.ndarray
             shared, union = pixels(one) & pixels(other), pixels(one) | pixels(other)
             assert ious[i, j] == (len(shared) / len(union) if union else 0)
             assert covers[i, j] == (len(shared) / len(pixels(one)) if pixels(one) else 0)
-
-
-def test_clip_cuts_at_the_border() -> None:
-    assert boxes.clip(np.array([[-5.0, -5, 200, 30]]), 100, 50).tolist() == [[0, 0, 100, 30]]

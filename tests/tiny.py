@@ -4,10 +4,11 @@ import json
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from PIL import Image as Pillow
 
 WIDTH, HEIGHT = 96, 64
@@ -121,11 +122,18 @@ def write_tiny_data(root: Path) -> TinyData:
     return TinyData(root)
 
 
-def write_video(path: Path, pictures: list[np.ndarray]) -> None:
+def write_video(
+    path: Path,
+    pictures: list[np.ndarray],
+    codec: str = "mpeg4",
+    options: dict[str, str] | None = None,
+) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=Fraction(10))
+        stream = cast(
+            VideoStream, container.add_stream(codec, rate=Fraction(10), options=options or {})
+        )
         stream.width, stream.height = pictures[0].shape[1], pictures[0].shape[0]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.gop_size = 8
         for image in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))

@@ -17,12 +17,6 @@ def from_xywh(boxes: FloatArray) -> FloatArray:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
-def to_xywh(boxes: FloatArray) -> FloatArray:
-    """Convert xyxy to left, top, width, height; the inverse of `from_xywh`."""
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
 def area(boxes: FloatArray) -> FloatArray:
     """Area of each box in square pixels, `N`; a box without extent has area 0."""
     sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None)
@@ -56,11 +50,6 @@ def cover(first: FloatArray, second: FloatArray) -> FloatArray:
     shared = intersection(first, second)
     own = np.broadcast_to(area(first)[:, None], shared.shape)
     return np.divide(shared, own, out=np.zeros_like(shared), where=own > 0)
-
-
-def clip(boxes: FloatArray, width: float, height: float) -> FloatArray:
-    """Cut boxes at the borders of a `width` x `height` image."""
-    return np.clip(boxes, 0.0, np.array([width, height, width, height], dtype=np.float64))
 
 
 def with_aspect(boxes: FloatArray, aspect: float) -> FloatArray:

@@ -20,6 +20,8 @@ from thrifty.errors import RecipeError
 PositiveInt = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Side = Annotated[int, Field(ge=16)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Scale = Annotated[float, Field(gt=0, le=4)]
 
@@ -39,7 +41,8 @@ class CocoSource(Section):
             out. A `file_name` that ends in `#N` is frame N of a video file.
         videos: Only frames of the videos with these names.
         frames: Only frames whose `frame_id` lies in this closed range.
-        every: Take each n-th frame of every video; places (temporal distances) count these.
+        every: Of each video, take the frames whose number lies a multiple of this from the first; places (temporal
+            distances) count in these steps. Of stills, take each n-th.
         scale: Pixels the detector sees per pixel of the file, along each side.
         min_height: Objects lower than this, in pixels of the file, become ignore regions.
     """
@@ -80,7 +83,7 @@ class StreetSource(Section):
     look: Literal["daylight", "dusk"]
     drives: PositiveInt
     length: PositiveInt = 1
-    seed: Count = 0
+    seed: Seed = 0
     width: Annotated[int, Field(ge=64, le=1920)] = 320
     height: Annotated[int, Field(ge=48, le=1080)] = 240
     scale: Scale = 1.0
@@ -136,7 +139,7 @@ class TrainingSection(Section):
     start_epochs: PositiveInt = 50
     epochs: PositiveInt = 50
     batch: PositiveInt = 1
-    crop: tuple[PositiveInt, PositiveInt] | None = None
+    crop: tuple[Side, Side] | None = None
     optimiser: Literal["rmsprop", "momentum"] = "rmsprop"
     learning_rate: PositiveFloat = 0.001
     final_learning_rate: PositiveFloat = 0.0001
@@ -201,7 +204,7 @@ class Recipe(Section):
 
     name: Annotated[str, Field(pattern=r"^[\w-]+$")]
     description: str = ""
-    seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     start: Source
     pool: Source
     test: Source

@@ -82,15 +82,30 @@ class Relay:
 
 
 def listen(messages: Queue[Message | None], progress: Progress) -> None:
-    """Show what workers relay, until `None` arrives."""
+    """Show what workers relay, until `None` arrives.
+
+    Where it cannot be shown any more (a closed pipe, a full disk under the log), messages are still taken, because
+    workers would wait for a full queue.
+    """
     open_bars: dict[tuple[int, int], tuple[ExitStack, Step]] = {}
+    shown = True
     while (message := messages.get()) is not None:
-        if message.what:
-            stack = ExitStack()
-            step = stack.enter_context(progress(message.what, message.total, message.unit))
-            open_bars[message.bar] = (stack, step)
-            continue
-        stack, step = open_bars[message.bar]
-        step(message.units)
-        if message.closed:
-            open_bars.pop(message.bar)[0].close()
+        try:
+            if shown:
+                _show(message, open_bars, progress)
+        except OSError:
+            shown = False
+
+
+def _show(
+    message: Message, open_bars: dict[tuple[int, int], tuple[ExitStack, Step]], progress: Progress
+) -> None:
+    if message.what:
+        stack = ExitStack()
+        step = stack.enter_context(progress(message.what, message.total, message.unit))
+        open_bars[message.bar] = (stack, step)
+        return
+    stack, step = open_bars[message.bar]
+    step(message.units)
+    if message.closed:
+        open_bars.pop(message.bar)[0].close()

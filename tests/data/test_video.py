@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.tiny import HEIGHT, VIDEO_FRAMES, WIDTH, TinyData
+from tests.tiny import HEIGHT, VIDEO_FRAMES, WIDTH, TinyData, write_video
 from thrifty.data.video import VideoIndex, VideoReader, index_video
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Record
@@ -25,6 +25,51 @@ def test_random_access_gives_the_pixels_of_sequential_decoding(tiny: TinyData) -
     reader = VideoReader(tiny.root, {"clip.avi": index})
     for frame in np.random.default_rng(0).permutation(VIDEO_FRAMES):
         assert np.array_equal(reader.read(record(index, int(frame))), expected[frame]), frame
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "options"),
+    [
+        ("mp4", "mpeg4", {"bf": "2"}),
+        ("avi", "mpeg4", {"bf": "2"}),
+        ("avi", "libx264", {"bf": "2"}),
+        ("mp4", "libx264", {"bf": "3", "x264-params": "open-gop=1"}),
+        ("mkv", "libx264", {"bf": "2"}),
+        ("ts", "libx264", {"bf": "2"}),
+        ("ts", "libx264", {"bf": "0"}),
+        ("avi", "mjpeg", {}),
+    ],
+)
+def test_random_access_is_exact_whatever_the_codec(
+    tmp_path: Path, suffix: str, codec: str, options: dict[str, str]
+) -> None:
+    path = tmp_path / f"clip.{suffix}"
+    rng = np.random.default_rng(0)
+    shade = [np.full((HEIGHT, WIDTH, 3), 4 * n + 20, dtype=np.uint8) for n in range(40)]
+    write_video(
+        path,
+        [image + rng.integers(0, 8, image.shape, dtype=np.uint8) for image in shade],
+        codec,
+        options,
+    )
+    expected = decode_all(path)
+    index = index_video(path)
+    assert len(index) == len(expected) == 40
+    reader = VideoReader(tmp_path, {path.name: index})
+    records = [Record(index.frame_id(n), path.name, WIDTH, HEIGHT, "v", n, n) for n in range(40)]
+    for n in rng.permutation(40):
+        assert np.array_equal(reader.read(records[n]), expected[n]), n
+    sparse = list(reader.stream(records[3::4]))
+    assert [record.frame for record, _ in sparse] == list(range(3, 40, 4))
+    assert all(np.array_equal(image, expected[record.frame or 0]) for record, image in sparse)  # type: ignore[arg-type]
+
+
+def test_a_video_that_goes_away_ends_the_run_instead_of_condemning_its_frames(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    index = index_video(tiny.video)
+    with pytest.raises(DataError, match="is gone since the run began"):
+        list(VideoReader(tmp_path, {"clip.avi": index}).stream([record(index, 0)]))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +96,8 @@ def test_a_truncated_video_is_refused(tiny: TinyData, tmp_path: Path) -> None:
     content = tiny.video.read_bytes()
     cut.write_bytes(content[: len(content) // 2])
     with pytest.raises(
-        DataError, match=rf"cut.avi: is truncated, its header announces {VIDEO_FRAMES} frames"
+        DataError,
+        match=rf"cut.avi: is truncated or damaged, its header announces {VIDEO_FRAMES} frames",
     ):
         index_video(cut)
 

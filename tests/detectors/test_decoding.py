@@ -48,8 +48,13 @@ def test_a_lone_spike_has_too_little_support() -> None:
 
 def test_a_plateau_is_one_detection() -> None:
     maps = torch.zeros(1, 5, 80, 80)
-    maps[0, 2, 30:41, 30:41] = 0.8
+    maps[0, 2, 20:60, 20:60] = 0.8
     assert len(decode(maps, SIZES, 0.1)[0]) == 1
+
+
+def test_a_blank_frame_is_decoded_at_once() -> None:
+    [found] = decode(torch.full((1, 5, 480, 640), 0.9), SIZES, 0.1)
+    assert len(found) == 5
 
 
 def test_heads_are_independent_unless_suppressed() -> None:

@@ -57,11 +57,6 @@ class Context:
         return {record.id: record for record in self.pool.records}
 
     @cached_property
-    def cached_start(self) -> CachedFrames:
-        """The start set with its pictures kept in memory."""
-        return CachedFrames(self.start.frames)
-
-    @cached_property
     def cached_pool(self) -> CachedFrames:
         """The pool with the pictures last asked for kept in memory."""
         return CachedFrames(self.pool)

@@ -11,7 +11,7 @@ from thrifty.cycle.artifacts import read_scores, write_detections, write_scores,
 from thrifty.cycle.context import SURVEY, Context, previous, stage_seed
 from thrifty.data.frames import CachedFrames
 from thrifty.engine.local import map_frames
-from thrifty.errors import DataError
+from thrifty.errors import DataError, FrameError
 from thrifty.evaluation.matching import match
 from thrifty.evaluation.miss_rate import miss_rate_curve
 from thrifty.store.schema import ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
@@ -201,7 +201,7 @@ def _undecodable(context: Context, records: Sequence[Record]) -> list[Unreadable
     for record in records:
         try:
             context.cached_pool.load(record)
-        except DataError as error:
+        except FrameError as error:
             rows.append(UnreadableRow("pool", record.id, str(error)))
     return rows
 

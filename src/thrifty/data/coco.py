@@ -57,7 +57,7 @@ def read_coco(path: Path) -> list[CocoImage]:
     """
     content = _load(path)
     try:
-        images = {entry["id"]: entry for entry in content["images"]}
+        images = _by_id(content["images"], path)
         classes = {
             entry["id"]: index for index, entry in enumerate(sorted(content["categories"], key=_id))
         }
@@ -97,6 +97,22 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 def _id(entry: Mapping[str, Any]) -> Any:  # noqa: ANN401 - ids are whatever the file uses
     return entry["id"]
+
+
+def _by_id(entries: Iterable[Mapping[str, Any]], path: Path) -> dict[Any, Mapping[str, Any]]:
+    images: dict[Any, Mapping[str, Any]] = {}
+    for entry in entries:
+        where = f"{path}: image {entry['id']} ({entry['file_name']})"
+        if entry["id"] in images:
+            raise DataError(
+                f"{where} has the id of {images[entry['id']]['file_name']}; give each image its own"
+            )
+        if int(entry["width"]) < 1 or int(entry["height"]) < 1:
+            raise DataError(
+                f"{where}: size {entry['width']}x{entry['height']} has no pixels; correct it"
+            )
+        images[entry["id"]] = entry
+    return images
 
 
 def _image(entry: Mapping[str, Any], videos: Mapping[Any, str], drawn: _Drawn) -> CocoImage:

@@ -83,7 +83,8 @@ def _select(entries: Sequence[CocoImage], source: CocoSource) -> list[CocoImage]
         ordered = sorted(
             (entry for entry in entries if entry.video == video), key=lambda entry: entry.frame or 0
         )
-        kept += ordered[:: source.every]
+        first = ordered[0].frame or 0
+        kept += [entry for entry in ordered if ((entry.frame or 0) - first) % source.every == 0]
     return kept
 
 
@@ -111,6 +112,7 @@ def _open_files(entries: Sequence[CocoImage], folder: Path, source: CocoSource) 
             else _still_record(entry, folder, source)
         )
         if record.id in records:
+            _check_same(entry, labels[record.id], records[record.id], source)
             duplicates.append((record.source, records[record.id].source))
             continue
         records[record.id] = record
@@ -118,6 +120,14 @@ def _open_files(entries: Sequence[CocoImage], folder: Path, source: CocoSource) 
     reader = VideoReader(folder, indices) if indices else StillReader(folder)
     frames = FrameSet(in_time_order(list(records.values())), reader, source.scale)
     return Opened(frames, _with_min_height(labels, source.min_height), tuple(duplicates))
+
+
+def _check_same(entry: CocoImage, known: Annotations, kept: Record, source: CocoSource) -> None:
+    if not np.array_equal(entry.annotations.boxes, known.boxes):
+        raise DataError(
+            f"{source.annotations}: {entry.file_name} has the content of {kept.label} but other boxes; remove one of the "
+            "two, or give both the same annotations"
+        )
 
 
 def _file(entry: CocoImage) -> str:

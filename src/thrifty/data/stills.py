@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from thrifty.data.frames import check_size
-from thrifty.errors import FrameError
+from thrifty.errors import DataError, FrameError
 from thrifty.types import Image, Record
 
 _CHUNK = 1 << 20
@@ -32,13 +32,17 @@ class StillReader:
 
         Raises:
             FrameError: The file is no picture that can be decoded, or is of another size than recorded.
+            DataError: The file is gone or cannot be reached, which says nothing about the picture.
         """
         path = self._folder / record.source
         try:
             with Pillow.open(path) as picture:
                 image = np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-        # Pillow's decoders raise many kinds on damaged files, some outside OSError.
-        except (OSError, ValueError, SyntaxError, EOFError, Pillow.DecompressionBombError) as error:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise DataError(
+                    f"{path}: cannot be read ({error.strerror}); restore it and run again"
+                ) from error
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise FrameError(
                 f"{path}: cannot decode this picture ({reason}); replace or remove the file"

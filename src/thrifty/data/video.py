@@ -1,8 +1,11 @@
 """Frames of video files, decoded by FFmpeg through PyAV.
 
-A frame is addressed by its decoded index; the index is built from the presentation timestamps of the packets,
-without decoding. Random access returns the same pixels as decoding from the start: it seeks to the keyframe
-before and decodes forward to the wanted timestamp.
+A frame is addressed by its decoded index: the n-th picture that decoding from the start gives. The index is built by
+decoding once, because packets tell less: some are never shown, and some containers number them by order of decoding.
+
+Random access returns the same pixels as decoding from the start. It seeks to the keyframe before the wanted timestamp
+and decodes forward; where that does not meet the very frame (open groups of pictures, containers without timestamps of
+their own), it decodes from the start.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from thrifty.data.frames import check_size
 from thrifty.data.stills import content_hash
@@ -29,13 +34,16 @@ class VideoIndex:
         digest: Hash of the file's content.
         width: Pixels.
         height: Pixels.
-        timestamps: Presentation timestamp of every frame in the stream's time base, ascending.
+        timestamps: Presentation timestamp of every frame in the stream's time base; a frame without one has its
+            decoded index instead.
+        seekable: Whether timestamps after a seek are those of the index.
     """
 
     digest: str
     width: int
     height: int
     timestamps: tuple[int, ...]
+    seekable: bool
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -46,44 +54,48 @@ class VideoIndex:
 
 
 def index_video(path: Path) -> VideoIndex:
-    """Read a video's packets, not its pictures.
+    """Decode a video once and note its frames.
 
     Raises:
-        DataError: The file is missing, no video, or ends before the frames its header announces.
+        DataError: The file is missing, no video, damaged, or ends before the frames its header announces.
     """
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            announced, width, height = (
-                stream.frames,
-                stream.codec_context.width,
-                stream.codec_context.height,
-            )
-            stamps = [
-                packet.pts if packet.pts is not None else packet.dts
-                for packet in container.demux(stream)
-                if packet.size
-            ]
+            return _index(path, container, container.streams.video[0])
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such video; check the recipe and the data folder") from error
     except (av.error.FFmpegError, IndexError) as error:
         raise DataError(
             f"{path}: cannot be read as a video ({_reason(error)}); copy it again from its source"
         ) from error
-    if not stamps or any(stamp is None for stamp in stamps):
+
+
+def _index(path: Path, container: InputContainer, stream: VideoStream) -> VideoIndex:
+    stream.thread_type = "AUTO"
+    stamps: list[int | None] = []
+    packets: set[int | None] = set()
+    hidden = 0
+    for packet in container.demux(stream):
+        packets.add(packet.pts)
+        hidden += packet.is_discard
+        stamps += [frame.pts for frame in packet.decode()]
+    announced = stream.frames - hidden
+    if not stamps:
+        raise DataError(f"{path}: holds no frames; copy it again from its source")
+    if len(stamps) < announced:
         raise DataError(
-            f"{path}: holds no frames with timestamps; convert it to a container that has them, such as mp4"
-        )
-    if announced and len(stamps) < announced:
-        raise DataError(
-            f"{path}: is truncated, its header announces {announced} frames but it holds {len(stamps)}; "
+            f"{path}: is truncated or damaged, its header announces {announced} frames but {len(stamps)} can be decoded; "
             "copy it again from its source"
         )
+    # AVI stores no timestamps; FFmpeg makes them up from the order of decoding, and after a seek otherwise.
+    made_up = container.format.name == "avi" and stream.codec_context.has_b_frames
+    distinct = None not in stamps and len(set(stamps)) == len(stamps)
     return VideoIndex(
-        content_hash(path),
-        width,
-        height,
-        tuple(sorted(stamp for stamp in stamps if stamp is not None)),
+        digest=content_hash(path),
+        width=stream.codec_context.width,
+        height=stream.codec_context.height,
+        timestamps=tuple(number if stamp is None else stamp for number, stamp in enumerate(stamps)),
+        seekable=distinct and packets.issuperset(stamps) and not made_up,
     )
 
 
@@ -117,43 +129,63 @@ class VideoReader:
             yield from self._decode_run(run)
 
     def _decode_run(self, run: list[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
-        source = run[0].source
-        index = self._indices[source]
-        wanted = {index.timestamps[record.frame or 0]: record for record in run}
-        pending = list(wanted)
-        try:
-            with closing(_decode_from(self._folder / source, pending[0])) as pictures:
-                for stamp, picture in pictures:
-                    if stamp in wanted:
-                        pending.remove(stamp)
-                        yield wanted[stamp], _checked(wanted[stamp], picture)
-                    if not pending:
-                        return
-        except (av.error.FFmpegError, OSError) as error:
-            reason = _reason(error)
-        else:
-            reason = "the video ended before it"
-        for stamp in pending:
-            record = wanted[stamp]
-            where = f"{self._folder / source}: frame {record.frame}"
+        """Decode a run in ascending order: by seeking first, and what that does not meet from the start."""
+        path, index = self._folder / run[0].source, self._indices[run[0].source]
+        if not path.is_file():
+            raise DataError(
+                f"{path}: is gone since the run began; restore it and run the same command again"
+            )
+        pending, reason = list(run), "the video ended before it"
+        for frames in (_after_seek(path, index, run[0]), _from_start(path)):
+            try:
+                with closing(frames):
+                    yield from _take(frames, pending)
+            except (av.error.FFmpegError, OSError) as error:
+                reason = _reason(error)
+        for record in pending:
             yield (
                 record,
                 FrameError(
-                    f"{where} cannot be decoded ({reason}); copy the video again from its source"
+                    f"{path}: frame {record.frame} cannot be decoded ({reason}); copy the video again from its source"
                 ),
             )
 
 
-def _decode_from(path: Path, stamp: int) -> Generator[tuple[int, Image]]:
-    """Every frame from the keyframe at or before `stamp` on, with its timestamp."""
+Numbered = Generator[tuple[int, av.VideoFrame]]
+"""Decoded frames with their decoded index."""
+
+
+def _take(frames: Numbered, pending: list[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
+    """Yield pending records as their frames come, and remove them; stop where the next one was missed."""
+    for number, picture in frames:
+        if not pending or number > (pending[0].frame or 0):
+            return
+        if number == pending[0].frame:
+            record = pending.pop(0)
+            yield record, _checked(record, np.asarray(picture.to_ndarray(format="rgb24")))
+        if not pending:
+            return
+
+
+def _after_seek(path: Path, index: VideoIndex, first: Record) -> Numbered:
+    if not index.seekable or not first.frame:
+        return
+    numbers = {stamp: number for number, stamp in enumerate(index.timestamps)}
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        container.seek(stamp, stream=stream, backward=True, any_frame=False)
+        container.seek(index.timestamps[first.frame], stream=stream, backward=True, any_frame=False)
         for frame in container.decode(stream):
-            at = frame.pts if frame.pts is not None else frame.dts
-            if at is not None and at >= stamp:
-                yield at, np.asarray(frame.to_ndarray(format="rgb24"))
+            number = numbers.get(frame.pts) if frame.pts is not None else None
+            if number is not None:
+                yield number, frame
+
+
+def _from_start(path: Path) -> Numbered:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        yield from enumerate(container.decode(stream))
 
 
 def _checked(record: Record, image: Image) -> Image | FrameError:

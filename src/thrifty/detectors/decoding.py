@@ -38,11 +38,21 @@ def decode(
         and to the left.
     """
     smooth = F.avg_pool2d(probabilities, 3, stride=1, padding=1, count_include_pad=False)
-    peaks = (smooth == highest_around(smooth)) & (smooth >= threshold)
+    peaks = _first_of_plateaus((smooth == highest_around(smooth)) & (smooth >= threshold))
     return [
         _decode_one(smooth[index], peaks[index], sizes, threshold, suppression)
         for index in range(len(smooth))
     ]
+
+
+def _first_of_plateaus(peaks: Tensor) -> Tensor:
+    """Of several maxima within reach of each other, which must be equal, the first in reading order."""
+    height, width = peaks.shape[-2:]
+    order = torch.arange(height * width, dtype=torch.float64, device=peaks.device).view(
+        height, width
+    )
+    order = torch.where(peaks, order, float("inf"))
+    return peaks & (order == -highest_around(-order))
 
 
 def highest_around(values: Tensor, reach: int = _REACH) -> Tensor:
@@ -73,10 +83,8 @@ def _decode_one(
 ) -> Detections:
     places = peaks.nonzero()
     scores = _support(smooth, places).cpu().numpy().astype(np.float64)
-    values = smooth[tuple(places.T)].cpu().numpy().astype(np.float64)
     found = places.cpu().numpy()
     sure = np.flatnonzero(scores >= threshold)
-    sure = sure[_first_of_plateaus(found[sure], values[sure])]
     order = sure[np.lexsort((found[sure, 2], found[sure, 1], found[sure, 0], -scores[sure]))]
     boxes = geometry.centred(found[order][:, [2, 1]] + 0.5, sizes[found[order][:, 0]])
     if suppression > 0:
@@ -95,21 +103,6 @@ def _support(smooth: Tensor, places: Tensor) -> Tensor:
     columns = places[:, 2, None, None] + offsets[None, None, :]
     windows = padded[places[:, 0, None, None], rows, columns].flatten(1)
     return windows.topk(_SUPPORT, dim=1).values[:, -1]
-
-
-def _first_of_plateaus(found: IntArray, values: FloatArray) -> IntArray:
-    """Where equal values make several neighbouring maxima of one head, the first of them; all others as they are."""
-    _, group, count = np.unique(
-        np.column_stack([found[:, 0], values]), axis=0, return_inverse=True, return_counts=True
-    )
-    kept = np.ones(len(found), dtype=np.bool_)
-    for shared in np.flatnonzero(count > 1):
-        members = np.flatnonzero(group.ravel() == shared)
-        for place, index in enumerate(members):
-            rivals = found[members[:place]][kept[members[:place]]]
-            near = np.abs(rivals[:, 1:] - found[index, 1:]).max(axis=1, initial=0) <= _REACH
-            kept[index] = not near.any()
-    return np.flatnonzero(kept)
 
 
 def suppress(boxes: FloatArray, share: float) -> IntArray:

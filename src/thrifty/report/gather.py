@@ -10,19 +10,20 @@ import numpy as np
 from thrifty.config import StreetSource
 from thrifty.cycle.context import Context, previous
 from thrifty.detectors.protocol import Detector
+from thrifty.errors import FrameError
 from thrifty.report.content import ChosenFrame, Content, PassedOver
 from thrifty.selection.temporal import Rule
 from thrifty.store.schema import ChoiceRow, HeldRow, Key
 from thrifty.strategies.strategy import Strategy
 from thrifty.study.run import Run
 from thrifty.study.summary import figures
-from thrifty.types import FloatArray, Record, Unreadable
+from thrifty.types import FloatArray, Image, Record, Unreadable
 
 _SHOWN_CHOICES = 4
 _SHOWN_HELD = 4
 # The surest; a detector that knows little finds dozens of boxes, under which the picture would vanish.
 _SHOWN_BOXES = 8
-_HIDDEN_FACTS = ("digest", "schema", "recipe", "recipe text")
+_HIDDEN_FACTS = ("digest", "schema", "recipe")
 
 
 def gather(run: Run) -> Content:
@@ -134,8 +135,16 @@ def _held(context: Context, key: Key, rows: Sequence[HeldRow]) -> Iterator[Passe
             rule=_rule_in_words(context, Rule(row.rule)),
             because=context.by_id[row.because],
             distance=row.distance,
-            image=context.cached_pool.load(record).image,
+            image=_picture(context, record),
         )
+
+
+def _picture(context: Context, record: Record) -> Image | None:
+    """The picture of a frame that nobody may have decoded before."""
+    try:
+        return context.cached_pool.load(record).image
+    except FrameError:
+        return None
 
 
 def _counts(context: Context, held: dict[Key, list[HeldRow]]) -> dict[tuple[str, int, str], int]:

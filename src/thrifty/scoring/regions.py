@@ -46,6 +46,8 @@ def region_maxima(scores: Tensor, size: int = REGION, tiling: Tiling = Tiling.PA
         raise ScoreError(f"expected pixel scores of shape B x H x W, got {tuple(scores.shape)}")
     if size < 1:
         raise ScoreError(f"region size is {size}; it must be 1 or more pixels")
+    # A region that holds the whole image is as good as any larger one.
+    size = min(size, 2 * max(scores.shape[1:]))
     rows, columns = (-(-side // size) for side in scores.shape[1:])
     lead = size // 2 if tiling is Tiling.RELEASED else 0
     height, width = scores.shape[1:]

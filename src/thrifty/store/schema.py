@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData()
-VERSION = 1
+VERSION = 2
 
 
 def _arm(*, key: bool = True) -> list[Column[object]]:

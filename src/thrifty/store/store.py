@@ -16,7 +16,7 @@ from typing import Any
 
 import filelock
 import numpy as np
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, delete, event, insert, select
+from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError
 
 from thrifty.errors import RunError
@@ -28,6 +28,7 @@ from thrifty.types import Annotations
 _DATABASE = "run.sqlite"
 _LOCK = ".lock"
 _FILES = "files"
+_LOCK_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class RunStore:
             content: Its bytes.
         """
         folder = self.folder / _FILES
-        with _writing(self.folder):
+        with _guarded(self.folder):
             folder.mkdir(exist_ok=True)
             replace_file(folder / name, content)
         return Artifact(kind, f"{_FILES}/{name}", hashlib.sha256(content).hexdigest())
@@ -69,7 +70,7 @@ class RunStore:
     def finish(self, key: Key, stage: str, outcome: Outcome, seconds: float) -> None:
         """Commit a stage: all of its rows and the mark that it is done, in one transaction."""
         arm = dataclasses.asdict(key)
-        with _writing(self.folder), self._engine.begin() as connection:
+        with _guarded(self.folder), self._engine.begin() as connection:
             _insert(
                 connection,
                 schema.CHOICE,
@@ -97,15 +98,12 @@ class RunStore:
             )
             _insert(connection, schema.STAGE, [arm | {"stage": stage, "seconds": seconds}])
 
-    def describe(self, facts: Mapping[str, str]) -> None:
-        """Remember facts about the run, replacing older values."""
-        with _writing(self.folder), self._engine.begin() as connection:
-            connection.execute(delete(schema.RUN).where(schema.RUN.c.key.in_(list(facts))))
-            _insert(
-                connection,
-                schema.RUN,
-                [{"key": key, "value": value} for key, value in facts.items()],
-            )
+    def describe_once(self, facts: Mapping[str, str]) -> None:
+        """Remember facts about the run; what is known already stays as it is."""
+        known = self.facts()
+        rows = [{"key": key, "value": value} for key, value in facts.items() if key not in known]
+        with _guarded(self.folder), self._engine.begin() as connection:
+            _insert(connection, schema.RUN, rows)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -114,13 +112,13 @@ class RunStore:
         return any(row.stage == stage for row in self._rows(schema.STAGE, key))
 
     def facts(self) -> dict[str, str]:
-        """Everything told to `describe`."""
-        with self._engine.connect() as connection:
+        """Everything told to `describe_once`."""
+        with _guarded(self.folder), self._engine.connect() as connection:
             return {row.key: row.value for row in connection.execute(select(schema.RUN))}
 
     def seconds(self) -> float:
         """Time spent in all finished stages, seconds."""
-        with self._engine.connect() as connection:
+        with _guarded(self.folder), self._engine.connect() as connection:
             return float(sum(row.seconds for row in connection.execute(select(schema.STAGE))))
 
     def choices(self, key: Key) -> list[ChoiceRow]:
@@ -167,7 +165,7 @@ class RunStore:
         query = select(columns.role, columns.record_id, columns.reason).distinct()
         if arm is not None:
             query = query.where(columns.seed == arm.seed, columns.strategy == arm.strategy)
-        with self._engine.connect() as connection:
+        with _guarded(self.folder), self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return sorted((UnreadableRow(*row) for row in rows), key=dataclasses.astuple)
 
@@ -190,7 +188,7 @@ class RunStore:
         query = select(table).where(
             columns.seed == key.seed, columns.strategy == key.strategy, columns.cycle == key.cycle
         )
-        with self._engine.connect() as connection:
+        with _guarded(self.folder), self._engine.connect() as connection:
             return connection.execute(query).all()
 
 
@@ -207,7 +205,7 @@ def open_store(folder: Path, name: str, digest: str) -> Iterator[RunStore]:
         RunError: The folder holds something else, another recipe's run, or a run that another process works on.
     """
     check_folder(folder)
-    with _writing(folder):
+    with _guarded(folder):
         folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / _LOCK, blocking=False)
     try:
@@ -217,6 +215,9 @@ def open_store(folder: Path, name: str, digest: str) -> Iterator[RunStore]:
             f"{folder}: another process works on this run; wait for it or choose another --out"
         ) from error
     try:
+        # What a killed process left half-written.
+        for leftover in (folder / _FILES).glob(".*"):
+            leftover.unlink()
         yield _open(folder, name, digest)
     finally:
         lock.release()
@@ -224,7 +225,10 @@ def open_store(folder: Path, name: str, digest: str) -> Iterator[RunStore]:
 
 def read_store(folder: Path) -> RunStore:
     """A run that the main process holds open, for a worker that only reads rows and writes files."""
-    return RunStore(folder, create_engine(f"sqlite:///{folder / _DATABASE}"))
+    return RunStore(
+        folder,
+        create_engine(f"sqlite:///{folder / _DATABASE}", connect_args={"timeout": _LOCK_SECONDS}),
+    )
 
 
 def check_folder(folder: Path) -> None:
@@ -243,14 +247,20 @@ def check_folder(folder: Path) -> None:
 
 
 def _open(folder: Path, name: str, digest: str) -> RunStore:
-    engine = create_engine(f"sqlite:///{folder / _DATABASE}")
+    engine = create_engine(
+        f"sqlite:///{folder / _DATABASE}", connect_args={"timeout": _LOCK_SECONDS}
+    )
     event.listen(engine, "connect", _durable)
-    with _writing(folder):
+    with _guarded(folder):
         schema.METADATA.create_all(engine)
         store = RunStore(folder, engine)
         facts = store.facts()
     if not facts:
-        store.describe({"recipe": name, "digest": digest, "schema": str(schema.VERSION)})
+        store.describe_once({"recipe": name, "digest": digest, "schema": str(schema.VERSION)})
+    elif facts.get("schema") != str(schema.VERSION):
+        raise RunError(
+            f"{folder}: was written by another version of thrifty; choose another --out or delete the folder"
+        )
     elif facts["digest"] != digest:
         raise RunError(
             f"{folder}: belongs to another recipe ('{facts['recipe']}', or an earlier form of it); "
@@ -264,8 +274,8 @@ def _durable(connection: Any, _record: object) -> None:  # noqa: ANN401 - the dr
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Turn what a full disk, a read-only folder or a damaged database raise into one line for people."""
+def _guarded(folder: Path) -> Iterator[None]:
+    """Turn what a full disk, a read-only folder, or a locked or damaged database raise into one line for people."""
     try:
         yield
     except OSError as error:

@@ -15,8 +15,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
@@ -92,19 +92,13 @@ def _drive(
     running: dict[Future[Done], list[Task]] = {
         pool.submit(_perform, chain[0]): chain[1:] for chain in queued if chain
     }
-    try:
-        while running:
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                rest, done = running.pop(future), future.result()
-                commit(store, done)
-                opened = [rest] if rest else _following(store, done.task, followers)
-                running |= {pool.submit(_perform, chain[0]): chain[1:] for chain in opened}
-    except BrokenProcessPool as error:
-        raise RunError(
-            "a worker process died (out of memory, or killed); run the same command again to go on, with fewer --jobs "
-            "if memory is short"
-        ) from error
+    while running:
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            rest, done = running.pop(future), future.result()
+            commit(store, done)
+            opened = [rest] if rest else _following(store, done.task, followers)
+            running |= {pool.submit(_perform, chain[0]): chain[1:] for chain in opened}
 
 
 def _following(
@@ -120,45 +114,67 @@ def _pool(job: Job, workers: int, progress: Progress) -> Iterator[ProcessPoolExe
     # Fresh interpreters: torch's thread pools do not survive a fork.
     processes = multiprocessing.get_context("spawn")
     messages: Queue[Message | None] = processes.Queue()
-    stopped = processes.Event()
+    # Workers live as long as the main process holds its end of this pipe, however either of them dies.
+    lifeline, grip = processes.Pipe(duplex=False)
     listener = threading.Thread(
         target=listen, args=(messages, progress), name="progress", daemon=True
     )
     listener.start()
-    pool = ProcessPoolExecutor(workers, processes, _open, (job, messages, stopped, os.getpid()))
+    pool = ProcessPoolExecutor(workers, processes, _open, (job, messages, lifeline))
     try:
+        with _no_interrupts():
+            pool.submit(_stand_by)
         yield pool
-    except BaseException:
+    except BaseException as error:
         # What the workers are doing would be thrown away; do not wait for it.
-        stopped.set()
+        grip.close()
+        if isinstance(error, BrokenProcessPool):
+            raise RunError(
+                "a worker process died (out of memory, or killed); run the same command again to go on, with fewer "
+                "--jobs if memory is short"
+            ) from error
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+        grip.close()
         messages.put(None)
         # A worker that died in the middle of a message leaves the queue unusable; bars are not worth waiting for.
         listener.join(_PATIENCE)
         messages.cancel_join_thread()
 
 
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Processes started meanwhile never see Ctrl-C, which reaches every process of a terminal."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _worker: tuple[Context, list[Strategy]]
 
 
-def _open(job: Job, messages: Queue[Message | None], stopped: Event, parent: int) -> None:
+def _open(job: Job, messages: Queue[Message | None], lifeline: Connection) -> None:
     """Open the run in a worker."""
     global _worker  # noqa: PLW0603 - a pool's initialiser has no other place to leave what its tasks use
-    # Ctrl-C reaches every process of the terminal; the main one decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with, args=(stopped, parent), daemon=True).start()
+    threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
+    # Bars that nobody shows any more must not keep this process from ending.
+    messages.cancel_join_thread()
     torch.set_num_threads(job.threads)
     store = read_store(job.out)
     _worker = open_context(job.recipe, job.data, store, Relay(messages), job.device)
 
 
-def _leave_with(stopped: Event, parent: int) -> None:
-    """End this worker when it is told to stop, or when the main process is gone, however it went."""
-    while not stopped.wait(_PATIENCE / 4) and os.getppid() == parent:
-        pass
+def _leave_with(lifeline: Connection) -> None:
+    """End this worker when the main process lets go of its end of the pipe; nothing is ever sent through it."""
+    lifeline.poll(None)
     os._exit(1)
+
+
+def _stand_by() -> None:
+    """Nothing; submitting it starts the workers."""
 
 
 def _perform(task: Task) -> Done:

@@ -71,7 +71,8 @@ def open_run(
     check_folder(out)
     sets = open_sets(recipe, data)
     with open_store(out, recipe.name, digest(recipe, sets)) as store:
-        store.describe(describe(recipe, sets) | _machine(device))
+        # The first process says where the figures come from; one that goes on must not rewrite that.
+        store.describe_once(describe(recipe, sets) | _machine(device))
         context, strategies = make_context(recipe, sets, store, progress, device)
         yield Run(context, strategies, recipe_text, Job(recipe, out, data, device, threads=1))
 

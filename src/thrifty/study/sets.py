@@ -72,8 +72,10 @@ def digest(recipe: Recipe, sets: Sets) -> str:
     sha = hashlib.sha256(recipe.digest.encode())
     for opened in (sets.start, sets.pool, sets.test):
         for record in opened.frames.records:
-            sha.update(record.id.encode())
-            sha.update(opened.labels[record.id].boxes.tobytes())
+            drawn = opened.labels[record.id]
+            sha.update(repr(record).encode())
+            for column in (drawn.boxes, drawn.classes, drawn.ignore):
+                sha.update(column.tobytes())
     return sha.hexdigest()
 
 
@@ -111,11 +113,11 @@ def _check(recipe: Recipe, sets: Sets) -> None:
             raise DataError(
                 f"recipe '{recipe.name}': the {role} set holds no counted objects; check its annotations and 'min_height'"
             )
-    shared = {record.id for record in sets.pool.frames.records} & {
-        record.id for record in sets.test.frames.records
-    }
-    if shared:
-        raise DataError(
-            f"recipe '{recipe.name}': {len(shared)} frames are in both pool and test, so the test would be learnt by "
-            f"heart (one is {min(shared)}); separate them by 'frames' or 'videos'"
-        )
+    tested = {record.id for record in sets.test.frames.records}
+    for role, opened in (("start set", sets.start), ("pool", sets.pool)):
+        shared = tested & {record.id for record in opened.frames.records}
+        if shared:
+            raise DataError(
+                f"recipe '{recipe.name}': {len(shared)} frames are in both {role} and test, so the test would be learnt "
+                f"by heart (one is {min(shared)}); separate them by 'frames' or 'videos'"
+            )
