@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-import click
 import torch
 import typer
 from rich.console import Console
@@ -141,20 +140,18 @@ def _device(wanted: Device) -> str:
 def main() -> None:
     """Run a command; errors that thrifty raises on purpose become one line and status 2."""
     try:
-        # Typer turns Ctrl-C into this status.
-        status = app(standalone_mode=False)
+        app()
     except ThriftyError as error:
-        status = _say(" ".join(str(error).split()), _BAD_INPUT)
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
+        sys.exit(_say(" ".join(str(error).split()), _BAD_INPUT))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         problem = error.strerror or error
-        status = _say(f"{where}{problem}; correct that and run the same command again", _BAD_INPUT)
-    if status == _INTERRUPTED:
-        _say("stopped; run the same command again to go on", status)
-    sys.exit(status)
+        sys.exit(_say(f"{where}{problem}; correct that and run the same command again", _BAD_INPUT))
+    except SystemExit as done:
+        # The status that Typer gives to Ctrl-C, without a word.
+        if done.code == _INTERRUPTED:
+            _say("stopped; run the same command again to go on", _INTERRUPTED)
+        raise
 
 
 def _say(message: str, status: int) -> int:
