@@ -96,6 +96,14 @@ def test_what_is_no_coco_file_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_two_images_with_one_id_and_images_without_pixels_are_refused(tmp_path: Path) -> None:
+    image = {"id": 1, "file_name": "a.png", "width": 100, "height": 50}
+    with pytest.raises(DataError, match=r"image 1 \(b.png\) has the id of a.png"):
+        read_coco(write(tmp_path, images=[image, image | {"file_name": "b.png"}]))
+    with pytest.raises(DataError, match="size 0x50 has no pixels"):
+        read_coco(write(tmp_path, images=[image | {"width": 0}]))
+
+
 def test_a_missing_file_says_how_to_point_at_the_data(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="THRIFTY_DATA"):
         read_coco(tmp_path / "gone.json")

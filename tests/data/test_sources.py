@@ -29,9 +29,19 @@ def test_stills_are_named_by_content(tiny: TinyData, tmp_path: Path) -> None:
 def test_equal_files_are_one_frame_and_reported(tiny: TinyData, tmp_path: Path) -> None:
     root = copy(tiny, tmp_path)
     shutil.copy(root / "stills" / "still1.png", root / "stills" / "still2.png")
+    content = json.loads((root / "stills.json").read_text())
+    content["annotations"][1]["bbox"] = content["annotations"][0]["bbox"]
+    (root / "stills.json").write_text(json.dumps(content))
     opened = open_source(CocoSource(annotations="stills.json", images="stills"), root)
     assert len(opened.frames) == 7
     assert opened.duplicates == (("still2.png", "still1.png"),)
+
+
+def test_equal_files_with_different_boxes_are_refused(tiny: TinyData, tmp_path: Path) -> None:
+    root = copy(tiny, tmp_path)
+    shutil.copy(root / "stills" / "still1.png", root / "stills" / "still2.png")
+    with pytest.raises(DataError, match="still2.png has the content of still1.png but other boxes"):
+        open_source(CocoSource(annotations="stills.json", images="stills"), root)
 
 
 def test_a_range_of_frames_and_every_nth(tiny: TinyData) -> None:
