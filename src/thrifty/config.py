@@ -155,6 +155,10 @@ class ScoreSection(Section):
         preset: `paper` or `released`.
         radius: r of equation 1, pixels of the resized frame.
         region: Side of the regions of equation 5, likewise.
+        statistic: How one number is made of a frame: `max-mean` of its regions (equation 5), `mean` of its pixels,
+            `top-k` or `quantile` of its regions.
+        top: Regions that `top-k` averages.
+        quantile: Which `quantile` of the region maxima.
         smoothing: Reach of equation 6 to each side, in places; 0 switches it off.
         sigma: Width of the Gaussian weights, in places.
     """
@@ -162,6 +166,9 @@ class ScoreSection(Section):
     preset: Preset = Preset.PAPER
     radius: Count | None = None
     region: PositiveInt = 30
+    statistic: Literal["max-mean", "mean", "top-k", "quantile"] = "max-mean"
+    top: PositiveInt = 10
+    quantile: Annotated[float, Field(ge=0, le=1)] = 0.9
     smoothing: Count = 5
     sigma: PositiveFloat = 3.0
 

@@ -4,6 +4,10 @@ Each message is one line: what is wrong, where, and what to do about it. The com
 and exits with status 2; anything outside this tree is a defect of thrifty and shows its traceback.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class ThriftyError(Exception):
     """Root of the tree: catch this to catch everything thrifty raises on purpose."""
@@ -22,7 +26,34 @@ class FrameError(DataError):
 
 
 class ScoreError(ThriftyError):
-    """A score cannot be computed: class maps that are not finite, or of impossible shapes."""
+    """A score cannot be computed: class maps that are not finite, or of impossible shapes.
+
+    Attributes:
+        entries: Places in the batch of the frames at fault; empty if the fault is none of a single frame.
+        reason: What is wrong, without saying where.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.reason = message
+        self.entries: tuple[int, ...] = ()
+
+    @classmethod
+    def at(
+        cls, entries: Sequence[int], reason: str, names: Sequence[str] | None = None
+    ) -> ScoreError:
+        """An error of some frames of a batch, named by their place or, where known, by name."""
+        if names is None:
+            where = f"batch entries {list(entries)}"
+        else:
+            where = "frame " + ", ".join(names[entry] for entry in entries)
+        error = cls(f"{where}: {reason}")
+        error.entries, error.reason = tuple(entries), reason
+        return error
+
+    def named(self, names: Sequence[str]) -> ScoreError:
+        """The same error with the names of the batch's frames in place of their numbers."""
+        return ScoreError.at(self.entries, self.reason, names) if self.entries else self
 
 
 class BudgetError(ThriftyError):

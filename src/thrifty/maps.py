@@ -7,7 +7,6 @@ from enum import StrEnum
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from thrifty.errors import ScoreError
 
@@ -18,58 +17,143 @@ class MapKind(StrEnum):
     LOGITS = "logits"
     PROBABILITIES = "probabilities"
 
+    def sound(self, level: Tensor) -> Tensor:
+        """Which entries of a batch hold only finite logits, or only probabilities in [0, 1]: `B` bool."""
+        # A NaN fails both comparisons, so one test covers range and finiteness.
+        fine = level.isfinite() if self is MapKind.LOGITS else (level >= 0) & (level <= 1)
+        return fine.flatten(1).all(dim=1)
+
+
+class Activation(StrEnum):
+    """How the classes of one place compete.
+
+    `SIGMOID`: each class is a yes-or-no question of its own. `SOFTMAX`: one of the classes is right, background among
+    them, so the probabilities of a place add up to one.
+    """
+
+    SIGMOID = "sigmoid"
+    SOFTMAX = "softmax"
+
 
 @dataclass(frozen=True, slots=True)
 class ClassMaps:
     """The maps of a batch of equally large images.
 
     Attributes:
-        levels: K tensors `B x 1 x h_k x w_k`, floating, one per head, each of any resolution.
+        levels: K tensors `B x C_k x h_k x w_k`, floating, one per head or level, each of any resolution.
         height: Image height `H` in pixels.
         width: Image width `W` in pixels.
-        kind: Logits of a sigmoid, unbounded, or probabilities in [0, 1].
+        kind: Logits, unbounded, or probabilities in [0, 1].
+        activation: How the classes of one place compete.
+        spans: Rows and columns of the image that each level covers, from the upper left corner; the whole image
+            if left out. A detector that pads its input to whole strides gives the padded size here, and what
+            its maps say about the padding takes no part in any score.
+
+    Raises:
+        ScoreError: There are no levels, their batches differ, a level is not `B x C x h x w` with at least one
+            value, a softmax has fewer than two classes, or a span ends inside the image.
     """
 
     levels: tuple[Tensor, ...]
     height: int
     width: int
     kind: MapKind = MapKind.LOGITS
+    activation: Activation = Activation.SIGMOID
+    spans: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.levels:
             raise ScoreError("a detector gave no class maps; at least one is needed")
+        if self.height < 1 or self.width < 1:
+            raise ScoreError(f"class maps of an image of {self.width}x{self.height} pixels")
         for index, level in enumerate(self.levels):
-            if level.dim() != 4 or level.shape[1] != 1 or len(level) != len(self.levels[0]):
-                raise ScoreError(
-                    f"class map {index}: expected shape B x 1 x h x w, got {tuple(level.shape)}"
-                )
+            self._check_level(index, level)
+        if not self.spans:
+            whole = (float(self.height), float(self.width))
+            object.__setattr__(self, "spans", (whole,) * len(self.levels))
+        self._check_spans()
+
+    def __len__(self) -> int:
+        return len(self.levels[0])
 
     def probabilities(self) -> Tensor:
-        """Probability of an object at every pixel, per map: `B x K x H x W`, in [0, 1].
+        """Probability of each class at every pixel: `B x M x H x W` in [0, 1], M the channels of all levels.
 
         Logits are resized to the image first and squashed after, as the paper's network does.
         """
-        dense = torch.cat(
-            [upsample(level.contiguous(), self.height, self.width) for level in self.levels], dim=1
-        )
-        return dense.sigmoid() if self.kind is MapKind.LOGITS else dense
+        return torch.cat([self.dense(index) for index in range(len(self.levels))], dim=1)
+
+    def dense(self, index: int, dtype: torch.dtype | None = None) -> Tensor:
+        """As `probabilities`, for one level: `B x C x H x W`, in `dtype` or else that of the level."""
+        level = self.levels[index] if dtype is None else self.levels[index].to(dtype)
+        values = upsample(level, self.height, self.width, self.spans[index])
+        if self.kind is MapKind.PROBABILITIES:
+            return values
+        return values.softmax(dim=1) if self.activation is Activation.SOFTMAX else values.sigmoid()
+
+    def _check_level(self, index: int, level: Tensor) -> None:
+        fewest = 2 if self.activation is Activation.SOFTMAX else 1
+        if (
+            level.dim() != 4
+            or 0 in level.shape[1:]
+            or len(level) != len(self.levels[0])
+            or not level.is_floating_point()
+        ):
+            raise ScoreError(
+                f"class map {index}: expected a floating tensor of shape B x C x h x w with B = {len(self.levels[0])}, "
+                f"got {tuple(level.shape)} {str(level.dtype).removeprefix('torch.')}"
+            )
+        if level.shape[1] < fewest:
+            raise ScoreError(
+                f"class map {index}: a softmax over {level.shape[1]} class says nothing; give its background too, or "
+                "use sigmoid"
+            )
+
+    def _check_spans(self) -> None:
+        if len(self.spans) != len(self.levels):
+            raise ScoreError(f"{len(self.levels)} class maps but {len(self.spans)} spans")
+        for index, (rows, columns) in enumerate(self.spans):
+            if rows < self.height or columns < self.width:
+                raise ScoreError(
+                    f"class map {index} covers {columns:g}x{rows:g} pixels of an image of {self.width}x{self.height}; "
+                    "it must cover all of it"
+                )
 
 
-def upsample(maps: Tensor, height: int, width: int) -> Tensor:
+def upsample(
+    maps: Tensor, height: int, width: int, span: tuple[float, float] | None = None
+) -> Tensor:
     """Resize maps to the image, bilinearly.
 
-    The corners of the outer pixels, not their centres, are aligned (`align_corners=False`): pixel centre
-    `x + 0.5` of the image reads the map at `(x + 0.5) * w / W`, and positions beyond the outermost centres
-    take the nearest value.
+    Edges are aligned, not the centres of the outer values: the centre `x + 0.5` of a pixel reads the map at
+    `(x + 0.5) * w / W - 0.5`, counted from the centre of its first value, and positions beyond the outermost centres
+    take the nearest value. Positions are computed in float64 whatever the dtype of the maps.
 
     Args:
-        maps: `B x K x h x w`, any floating dtype.
+        maps: `B x C x h x w`, any floating dtype.
         height: Rows of the result, `H`.
         width: Columns of the result, `W`.
+        span: Rows and columns of the image that the maps cover; the image itself if left out.
 
     Returns:
-        `B x K x H x W`, dtype of `maps`.
+        `B x C x H x W`, dtype of `maps`.
     """
-    if maps.shape[-2:] == (height, width):
+    rows, columns = span or (float(height), float(width))
+    maps = _resize_along(maps, -2, height, rows)
+    return _resize_along(maps, -1, width, columns)
+
+
+def _resize_along(maps: Tensor, dim: int, size: int, span: float) -> Tensor:
+    length = maps.shape[dim]
+    if size == length == span:
         return maps
-    return F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
+    # On the CPU, since not every device knows float64.
+    places = (torch.arange(size, dtype=torch.float64) + 0.5) * length / span
+    places = (places - 0.5).clamp_(0, length - 1)
+    step = (places - places.floor()).to(maps)
+    low = places.long().to(maps.device)
+    if dim == -2:
+        step = step[:, None]
+    lower = maps.index_select(dim, low)
+    upper = maps.index_select(dim, (low + 1).clamp_(max=length - 1))
+    return lower * (1 - step) + upper * step

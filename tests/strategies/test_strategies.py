@@ -8,7 +8,8 @@ from tests import references
 from thrifty.config import Recipe, parse_recipe
 from thrifty.detectors.paper import PaperDetector
 from thrifty.maps import ClassMaps, MapKind, upsample
-from thrifty.scoring.regions import Tiling
+from thrifty.scoring.forms import DivergenceSettings
+from thrifty.scoring.regions import RegionSettings, Statistic, Tiling
 from thrifty.selection.temporal import Rules
 from thrifty.strategies.catalogue import make_strategies
 from thrifty.strategies.divergence import Divergence
@@ -35,10 +36,9 @@ def test_divergence_scores_equal_the_paper_s_equations_written_as_loops() -> Non
         torch.from_numpy(rng.normal(0, 3, (2, 1, 5 + k, 7 + k))).float() for k in range(3)
     )
     maps = ClassMaps(levels, 33, 41)
-    scores = Divergence(radius=4, region=10).observe(maps)
+    scores = Divergence(DivergenceSettings(4, RegionSettings(10))).observe(maps)
     for image in range(2):
-        dense = [upsample(level, 33, 41)[image, 0].double().sigmoid().numpy() for level in levels]
-        expected = references.frame_score(references.pixel_scores(np.stack(dense), 4), 10)
+        expected = references.frame_score(references.map_scores(maps, image, 4), 10)
         assert scores[image] == pytest.approx(expected, abs=1e-6)
 
 
@@ -102,9 +102,17 @@ def test_presets_set_radius_and_tiling() -> None:
     assert isinstance(paper, Divergence)
     assert isinstance(released, Divergence)
     assert isinstance(mixed, Divergence)
-    assert (paper.radius, paper.tiling, paper.rules) == (9, Tiling.PAPER, Rules(4, 2))
-    assert (released.radius, released.tiling) == (4, Tiling.RELEASED)
-    assert mixed.radius == 7
+    assert (paper.settings, paper.rules) == (DivergenceSettings.paper(), Rules(4, 2))
+    assert released.settings == DivergenceSettings.released()
+    assert mixed.settings == DivergenceSettings(7, RegionSettings(tiling=Tiling.RELEASED))
+
+
+def test_a_recipe_sets_the_statistic() -> None:
+    chosen = make_strategies(recipe('[score]\nstatistic = "top-k"\ntop = 3'), PaperDetector.gives)[
+        0
+    ]
+    assert isinstance(chosen, Divergence)
+    assert chosen.settings.regions == RegionSettings(statistic=Statistic.TOP_K, top=3)
 
 
 def test_probabilities_are_taken_as_they_are_and_logits_are_squashed_after_resizing() -> None:

@@ -7,8 +7,12 @@ For the probability map \(p^k\) of head `k` and the window \(N(m, n)\) of `2 r +
 * equation 3: \(H(z) = -z \ln z - (1 - z) \ln (1 - z)\),
 * equation 4: \(s_{mn} = \sum_k s^k_{mn}\).
 
+With several classes H is the categorical entropy for a softmax, and the sum over classes of equation 3 for sigmoids.
+
 Borders are part of the definition: a window is cut at the image's edge and averages only the pixels inside.
 Since H is concave, every score is >= 0; what rounding leaves below zero is set to zero.
+
+This is the readable form, in float64 throughout. `thrifty.scoring.forms` chooses between it and the fused kernels.
 """
 
 from __future__ import annotations
@@ -17,19 +21,11 @@ import torch
 from torch import Tensor
 
 from thrifty.errors import ScoreError
+from thrifty.maps import Activation, ClassMaps
+from thrifty.scoring.entropy import entropy
 
 PAPER_RADIUS = 9
 RELEASED_RADIUS = 4
-
-
-def binary_entropy(probabilities: Tensor) -> Tensor:
-    """Entropy of a Bernoulli variable in nats (equation 3); 0 at probability 0 and 1.
-
-    >>> binary_entropy(torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64))
-    tensor([0.3251, 0.6931, 0.3251], dtype=torch.float64)
-    """
-    complement = 1 - probabilities
-    return -(torch.xlogy(probabilities, probabilities) + torch.xlogy(complement, complement))
 
 
 def box_mean(maps: Tensor, radius: int) -> Tensor:
@@ -44,7 +40,12 @@ def box_mean(maps: Tensor, radius: int) -> Tensor:
 
     Returns:
         The means, same shape, float64.
+
+    Raises:
+        ScoreError: The radius is negative.
     """
+    if radius < 0:
+        raise ScoreError(f"radius is {radius}; it must be 0 or more pixels")
     return _windowed_mean(_windowed_mean(maps.double(), radius, -1), radius, -2)
 
 
@@ -71,54 +72,71 @@ def _resized(values: Tensor, dim: int, length: int) -> list[int]:
     return shape
 
 
-def divergence_per_map(probabilities: Tensor, radius: int = PAPER_RADIUS) -> Tensor:
-    """Score every pixel of every map (equations 1 to 3).
+def local_divergence(
+    probabilities: Tensor,
+    radius: int = PAPER_RADIUS,
+    activation: Activation = Activation.SIGMOID,
+) -> Tensor:
+    """Score every pixel of one map (equations 1 to 3).
 
     Args:
-        probabilities: `B x K x H x W`, floating, in [0, 1].
+        probabilities: `B x C x H x W`, floating, in [0, 1].
         radius: Window half-size in pixels, >= 0.
+        activation: How the C classes compete.
 
     Returns:
-        `B x K x H x W` float64, nats, in [0, ln 2].
+        `B x H x W` float64, nats, in [0, C ln 2] for sigmoids and [0, ln C] for a softmax.
 
     Raises:
-        ScoreError: The maps are not four-dimensional, have no pixels, or hold a value that is not finite or
-            lies outside [0, 1]. Values are never repaired.
+        ScoreError: The radius is negative.
     """
-    _check_probabilities(probabilities)
-    if radius < 0:
-        raise ScoreError(f"radius is {radius}; it must be 0 or more pixels")
-    entropy_of_mean = binary_entropy(box_mean(probabilities, radius).clamp_(0.0, 1.0))
-    mean_of_entropy = box_mean(binary_entropy(probabilities), radius)
+    probabilities = probabilities.double()
+    entropy_of_mean = entropy(box_mean(probabilities, radius).clamp_(0.0, 1.0), activation)
+    mean_of_entropy = box_mean(entropy(probabilities, activation), radius)
     return (entropy_of_mean - mean_of_entropy).clamp_(min=0.0)
 
 
-def pixel_scores(probabilities: Tensor, radius: int = PAPER_RADIUS) -> Tensor:
-    """Score every pixel by the sum over maps (equation 4).
+def level_scores(maps: ClassMaps, radius: int = PAPER_RADIUS) -> Tensor:
+    """Score every pixel of every level, to look at the heads one by one.
 
     Args:
-        probabilities: `B x K x H x W`, floating, in [0, 1].
+        maps: K levels.
         radius: Window half-size in pixels, >= 0.
 
     Returns:
-        `B x H x W` float64, nats, in [0, K ln 2].
+        `B x K x H x W` float64, nats.
 
     Raises:
-        ScoreError: As `divergence_per_map`.
+        ScoreError: As `check_values`, or the radius is negative.
     """
-    return divergence_per_map(probabilities, radius).sum(dim=1)
+    check_values(maps)
+    levels = [
+        local_divergence(maps.dense(index, torch.float64), radius, maps.activation)
+        for index in range(len(maps.levels))
+    ]
+    return torch.stack(levels, dim=1)
 
 
-def _check_probabilities(probabilities: Tensor) -> None:
-    if probabilities.dim() != 4 or 0 in probabilities.shape[1:]:
-        raise ScoreError(
-            f"expected class maps of shape B x K x H x W with at least one pixel, got {tuple(probabilities.shape)}"
-        )
-    # A NaN fails both comparisons, so one test covers range and finiteness.
-    sound = ((probabilities >= 0) & (probabilities <= 1)).flatten(1).all(dim=1)
+def pixel_scores(maps: ClassMaps, radius: int = PAPER_RADIUS) -> Tensor:
+    """Score every pixel by the sum over levels (equation 4): `B x H x W` float64, nats.
+
+    Raises:
+        ScoreError: As `level_scores`.
+    """
+    return level_scores(maps, radius).sum(dim=1)
+
+
+def check_values(maps: ClassMaps) -> None:
+    """Refuse maps that hold no sound numbers. Values are never repaired.
+
+    Raises:
+        ScoreError: A logit is NaN or infinite, or a probability is NaN or outside [0, 1]. Its `entries` are the
+            places of the frames in the batch.
+    """
+    sound = torch.stack([maps.kind.sound(level) for level in maps.levels]).all(dim=0)
     if not bool(sound.all()):
-        bad = [int(index) for index in torch.nonzero(~sound).flatten()]
-        raise ScoreError(
-            f"class maps of batch entries {bad} hold values that are not probabilities (NaN, infinite, or outside "
-            "[0, 1]); look for a diverged detector or an unsuitable image"
+        raise ScoreError.at(
+            [int(index) for index in torch.nonzero(~sound).flatten()],
+            f"class maps hold values that are not {maps.kind} (NaN, infinite, or out of range); look for a diverged "
+            "detector or an unsuitable image",
         )

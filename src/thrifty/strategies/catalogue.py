@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from thrifty.config import Preset, Recipe
 from thrifty.errors import CapabilityError, RecipeError
-from thrifty.scoring.divergence import PAPER_RADIUS, RELEASED_RADIUS
-from thrifty.scoring.regions import Tiling
+from thrifty.scoring.forms import DivergenceSettings
+from thrifty.scoring.regions import RegionSettings, Statistic
 from thrifty.scoring.smoothing import gaussian_weights
 from thrifty.selection.temporal import Rules
 from thrifty.strategies.divergence import Divergence
@@ -22,12 +22,21 @@ def _rules(recipe: Recipe) -> Rules:
 
 def _divergence(recipe: Recipe) -> Strategy:
     settings = recipe.score
-    released = settings.preset is Preset.RELEASED
-    preset_radius = RELEASED_RADIUS if released else PAPER_RADIUS
+    preset = (
+        DivergenceSettings.released()
+        if settings.preset is Preset.RELEASED
+        else DivergenceSettings.paper()
+    )
+    regions = RegionSettings(
+        size=settings.region,
+        tiling=preset.regions.tiling,
+        statistic=Statistic(settings.statistic),
+        top=settings.top,
+        quantile=settings.quantile,
+    )
+    radius = preset.radius if settings.radius is None else settings.radius
     return Divergence(
-        radius=preset_radius if settings.radius is None else settings.radius,
-        region=settings.region,
-        tiling=Tiling.RELEASED if released else Tiling.PAPER,
+        settings=DivergenceSettings(radius, regions),
         weights=gaussian_weights(settings.smoothing, settings.sigma),
         rules=_rules(recipe),
     )

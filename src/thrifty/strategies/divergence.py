@@ -9,8 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from thrifty.maps import ClassMaps
-from thrifty.scoring.divergence import PAPER_RADIUS, pixel_scores
-from thrifty.scoring.regions import REGION, Tiling, frame_scores
+from thrifty.scoring.forms import DivergenceSettings, pixel_scores, score_frames
 from thrifty.scoring.smoothing import gaussian_weights, smooth
 from thrifty.selection.temporal import Rules, choose
 from thrifty.strategies.strategy import Decision
@@ -22,30 +21,25 @@ class Divergence:
     """Equations 1 to 6 and both rules of section 3.
 
     Attributes:
-        radius: Window half-size of equation 1, pixels.
-        region: Side of the regions of equation 5, pixels.
-        tiling: Where the regions lie.
+        settings: Radius, regions, statistic (equations 1 to 5).
         weights: Weights of equation 6 for the distances -D..D.
         rules: Reach of the temporal rules.
         name: The name in recipes and tables.
     """
 
-    radius: int = PAPER_RADIUS
-    region: int = REGION
-    tiling: Tiling = Tiling.PAPER
+    settings: DivergenceSettings = field(default_factory=DivergenceSettings)
     weights: FloatArray = field(default_factory=gaussian_weights)
     rules: Rules = field(default_factory=Rules)
     name: str = "divergence"
     needs: frozenset[Need] = frozenset({Need.CLASS_MAPS})
 
     def score_map(self, maps: ClassMaps) -> Tensor:
-        """Score every pixel (equation 4): `B x H x W` float64, nats."""
-        return pixel_scores(maps.probabilities(), self.radius)
+        """Score every pixel (equation 4): `B x H x W` floating, nats."""
+        return pixel_scores(maps, self.settings.radius)
 
     def observe(self, maps: ClassMaps) -> FloatArray:
         """Score each frame of a batch (equations 1 to 5): `B` float64, nats."""
-        scores = frame_scores(self.score_map(maps), self.region, self.tiling)
-        return np.asarray(scores.cpu().numpy(), dtype=np.float64)
+        return np.asarray(score_frames(maps, self.settings).numpy(), dtype=np.float64)
 
     def decide(
         self,

@@ -1,0 +1,172 @@
+"""Measures of doubt over one or several passes, in one sweep over the image, no full-size map stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from thrifty.scoring.kernels.elementary import FAST, minor_entropy, surprise
+from thrifty.scoring.kernels.sweep import SOFTMAX, column_taps, read_row, settle_row, unfolded
+
+_F = np.float32
+
+ENTROPY, MARGIN, BALD, VARIATION_RATIO, MEAN_DEVIATION, DISAGREEMENT = range(6)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def sweep_passes(
+    values: Any,
+    layout: Any,
+    mode: Any,
+    measure: int,
+    size: Any,
+    rows: Any,
+    tiles: Any,
+    found: Any,
+    pixels: Any,
+) -> None:
+    """Measure a band of rows of one image.
+
+    Args:
+        values: `P x V` float32: per pass the levels of the image, one after the other, each `C x h x w`.
+        layout: As `sweep.sweep_band`.
+        mode: Activation and kind of the maps.
+        measure: One of the constants of this module.
+        size: Height and width of the image.
+        rows: First row of the band, and the row after its last; both at borders of regions or of the image.
+        tiles: As `sweep.sweep_band`.
+        found: As `sweep.sweep_band`.
+        pixels: As `sweep.sweep_band`.
+    """
+    width = size[1]
+    passes, shapes = len(values), layout[1]
+    count = 0
+    for level in range(len(shapes)):
+        count += shapes[level, 0]
+    taps, steps = column_taps(layout, width)
+    wide = np.empty((passes, 2, count, width), dtype=np.float32)
+    held = np.full((passes, len(shapes), 2), -1, dtype=np.int64)
+    entering = np.zeros((count + 1, width), dtype=np.float32)
+    means = np.empty((count + 1, width), dtype=np.float64)
+    squares = np.empty((count, width), dtype=np.float64)
+    score = np.empty(width, dtype=np.float64)
+    best = np.zeros(width, dtype=np.float32)
+    total = np.zeros(width, dtype=np.float64)
+    for row in range(rows[0], rows[1]):
+        means[:] = 0.0
+        squares[:] = 0.0
+        for one in range(passes):
+            read_row(values[one], layout, mode, row, taps, steps, wide[one], held[one], entering)
+            for index in range(count + 1):
+                _add_share(means[index], entering[index], 1.0 / passes)
+            if measure == MEAN_DEVIATION:
+                for index in range(count):
+                    _add_square(squares[index], entering[index], 1.0 / passes)
+        score[:] = 0.0
+        _measure_row(score, means, squares, shapes, measure, mode[0])
+        settle_row(row, rows[1], score, best, total, tiles, found, pixels)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _measure_row(
+    score: Any, means: Any, squares: Any, shapes: Any, measure: int, activation: int
+) -> None:
+    """From the means over passes of probabilities, their squares and, last, their entropies, to scores."""
+    if measure == ENTROPY:
+        score[:] = means[len(squares)]
+        return
+    if measure == DISAGREEMENT:
+        _disagree(score, means, shapes)
+        return
+    index = 0
+    for level in range(len(shapes)):
+        members = slice(index, index + shapes[level, 0])
+        _measure_level(score, means[members], squares[members], measure, activation)
+        index += shapes[level, 0]
+    if measure == BALD:
+        entropies = means[len(squares)]
+        for x in range(len(score)):
+            score[x] = max(score[x] - entropies[x], 0.0)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_share(sums: Any, values: Any, share: float) -> None:
+    for x in range(len(sums)):
+        sums[x] += unfolded(values[x]) * share
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_square(sums: Any, values: Any, share: float) -> None:
+    for x in range(len(sums)):
+        value = unfolded(values[x])
+        sums[x] += value * value * share
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _measure_level(score: Any, means: Any, squares: Any, measure: int, activation: int) -> None:
+    if measure == BALD:
+        _add_entropy_of_mean(score, means, activation)
+    elif measure == MEAN_DEVIATION:
+        _add_deviation(score, means, squares)
+    elif activation == SOFTMAX:
+        _add_rank(score, means, measure)
+    else:
+        _add_minor(score, means, 2.0 if measure == MARGIN else 1.0)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_entropy_of_mean(score: Any, means: Any, activation: int) -> None:
+    for c in range(len(means)):
+        if activation == SOFTMAX:
+            for x in range(len(score)):
+                score[x] += np.float64(surprise(_F(means[c, x])))
+        else:
+            for x in range(len(score)):
+                mean = means[c, x]
+                score[x] += np.float64(minor_entropy(_F(min(mean, 1.0 - mean))))
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_deviation(score: Any, means: Any, squares: Any) -> None:
+    for c in range(len(means)):
+        for x in range(len(score)):
+            variance = max(squares[c, x] - means[c, x] * means[c, x], 0.0)
+            score[x] += np.sqrt(variance) / len(means)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_minor(score: Any, means: Any, scale: float) -> None:
+    for c in range(len(means)):
+        for x in range(len(score)):
+            score[x] += scale * min(means[c, x], 1.0 - means[c, x])
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_rank(score: Any, means: Any, measure: int) -> None:
+    """One minus the likeliest class's probability, or minus its lead over the second."""
+    for x in range(len(score)):
+        first = second = 0.0
+        for c in range(len(means)):
+            value = means[c, x]
+            second = max(second, min(first, value))
+            first = max(first, value)
+        if measure == MARGIN:
+            score[x] += 1.0 - (first - second)
+        else:
+            score[x] += 1.0 - first
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _disagree(score: Any, means: Any, shapes: Any) -> None:
+    """Highest minus lowest probability over the levels, summed over classes."""
+    classes = shapes[0, 0]
+    for c in range(classes):
+        for x in range(len(score)):
+            highest = lowest = means[c, x]
+            for level in range(1, len(shapes)):
+                value = means[level * classes + c, x]
+                highest = max(highest, value)
+                lowest = min(lowest, value)
+            score[x] += highest - lowest

@@ -1,0 +1,254 @@
+"""One contract over all forms of the score, held against the equations written as loops."""
+
+import math
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import references
+from thrifty.errors import ScoreError
+from thrifty.maps import Activation, ClassMaps, MapKind
+from thrifty.scoring import forms
+from thrifty.scoring.forms import DivergenceSettings, Form, choose_form, score_frames
+from thrifty.scoring.regions import RegionSettings, Statistic, Tiling
+
+FORMS = list(Form)
+HEADS = ((60, 80), (60, 80), (60, 80), (60, 80), (120, 160))
+
+
+def make_maps(
+    size: tuple[int, int],
+    shapes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 6, 4)),
+    kind: MapKind = MapKind.LOGITS,
+    activation: Activation = Activation.SIGMOID,
+    spread: float = 3.0,
+    batch: int = 1,
+) -> ClassMaps:
+    rng = np.random.default_rng(sum(size))
+    levels = []
+    for shape in shapes:
+        level = torch.from_numpy(rng.normal(-1, spread, (batch, *shape))).float()
+        if kind is MapKind.PROBABILITIES:
+            level = level.softmax(1) if activation is Activation.SOFTMAX else level.sigmoid()
+        levels.append(level)
+    return ClassMaps(tuple(levels), *size, kind, activation)
+
+
+def on(form: Form, maps: ClassMaps) -> ClassMaps:
+    """The maps on a device where the form runs for real, if there is one."""
+    if form is Form.TRITON and torch.cuda.is_available():
+        levels = tuple(level.cuda() for level in maps.levels)
+        return ClassMaps(levels, maps.height, maps.width, maps.kind, maps.activation, maps.spans)
+    return maps
+
+
+def scored(maps: ClassMaps, radius: int, form: Form) -> np.ndarray:
+    return forms.pixel_scores(on(form, maps), radius, form).double().cpu().numpy()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (7, 33), (19, 19), (31, 25)])
+@pytest.mark.parametrize("radius", [0, 1, 9, 60])
+def test_every_pixel_equals_the_equations_written_as_loops(
+    form: Form, size: tuple[int, int], radius: int
+) -> None:
+    maps = make_maps(size)
+    expected = references.map_scores(maps, 0, radius)
+    np.testing.assert_allclose(scored(maps, radius, form)[0], expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("form", [Form.REFERENCE, Form.NUMBA])
+@pytest.mark.parametrize("size", [(7, 900), (481, 643)])
+def test_large_odd_frames_equal_the_loops(form: Form, size: tuple[int, int]) -> None:
+    maps = make_maps(size, ((1, 7, 11), (1, 61, 81)))
+    expected = references.map_scores(maps, 0, 9)
+    np.testing.assert_allclose(scored(maps, 9, form)[0], expected, atol=1e-6, rtol=0)
+    whole = references.frame_score(expected, 30)
+    assert float(score_frames(maps, form=form)) == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("activation", Activation)
+@pytest.mark.parametrize("kind", MapKind)
+def test_classes_kinds_and_padded_maps_equal_the_loops(
+    form: Form, activation: Activation, kind: MapKind
+) -> None:
+    maps = make_maps((29, 37), ((3, 4, 5), (3, 8, 10)), kind, activation, batch=2)
+    maps = ClassMaps(maps.levels, 29, 37, maps.kind, maps.activation, ((32.0, 40.0), (29.0, 37.5)))
+    scores = scored(maps, 4, form)
+    for image in range(2):
+        np.testing.assert_allclose(
+            scores[image], references.map_scores(maps, image, 4), atol=1e-6, rtol=0
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.integers(0, 12),
+    st.integers(1, 40),
+    st.sampled_from(Tiling),
+    st.sampled_from(Activation),
+    st.integers(1, 3),
+)
+def test_the_fused_kernel_equals_the_reference(
+    height: int,
+    width: int,
+    radius: int,
+    region: int,
+    tiling: Tiling,
+    activation: Activation,
+    batch: int,
+) -> None:
+    maps = make_maps((height, width), ((2, 3, 4), (3, 5, 2)), activation=activation, batch=batch)
+    wanted = DivergenceSettings(radius, RegionSettings(region, tiling))
+    ours = forms.summarise_maps(maps, wanted, Form.NUMBA)
+    plain = forms.summarise_maps(maps, wanted, Form.REFERENCE)
+    torch.testing.assert_close(ours.maxima.double(), plain.maxima, atol=1e-6, rtol=0)
+    torch.testing.assert_close(ours.means, plain.means, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("preset", [DivergenceSettings.paper(), DivergenceSettings.released()])
+def test_frame_scores_of_both_presets_equal_the_loops(
+    form: Form, preset: DivergenceSettings
+) -> None:
+    maps = make_maps((64, 95), batch=2)
+    result = score_frames(on(form, maps), preset, form)
+    assert result.dtype == torch.float64
+    for image in range(2):
+        pixels = references.map_scores(maps, image, preset.radius)
+        expected = references.frame_score(pixels, 30, preset.regions.lead)
+        assert float(result[image]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("activation", Activation)
+@pytest.mark.parametrize("size", [1e4, 3e38])
+def test_extreme_logits_are_certain_and_nothing_more(
+    form: Form, activation: Activation, size: float
+) -> None:
+    level = torch.full((1, 2, 4, 4), -size)
+    level[..., :2] = size
+    level[:, 1] *= -1
+    maps = ClassMaps((level,), 4, 4, activation=activation)
+    scores = scored(maps, 1, form)
+    assert np.isfinite(scores).all()
+    # In the middle columns a window holds two certain columns of one answer and one of the other.
+    mixed = math.log(3) - math.log(4) / 3
+    mixed *= 1 if activation is Activation.SOFTMAX else 2
+    np.testing.assert_allclose(scores[0, 0], [0, mixed, mixed, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_probabilities_of_exactly_0_and_1(form: Form) -> None:
+    level = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])
+    scores = scored(ClassMaps((level,), 2, 2, MapKind.PROBABILITIES), 1, form)
+    np.testing.assert_allclose(scores, math.log(2), atol=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_narrow_and_wide_floats_score_as_the_values_they_hold(
+    form: Form, dtype: torch.dtype
+) -> None:
+    maps = make_maps((20, 30))
+    narrow = ClassMaps(tuple(level.to(dtype) for level in maps.levels), 20, 30)
+    expected = references.map_scores(narrow, 0, 4)
+    np.testing.assert_allclose(scored(narrow, 4, form)[0], expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_maps_that_are_not_finite_are_refused_and_located(form: Form, bad: float) -> None:
+    maps = make_maps((20, 30), batch=3)
+    maps.levels[1][2, 0, 1, 1] = bad
+    with pytest.raises(ScoreError, match=r"batch entries \[2\].*not logits") as caught:
+        score_frames(on(form, maps), form=form)
+    assert caught.value.entries == (2,)
+
+
+def test_the_score_does_not_depend_on_threads_or_on_the_rest_of_the_batch() -> None:
+    maps = make_maps((241, 173), ((1, 30, 22), (1, 61, 44)), batch=3)
+    settings_ = DivergenceSettings(regions=RegionSettings(statistic=Statistic.MEAN))
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            results.append(forms.summarise_maps(maps, settings_, Form.NUMBA))
+    finally:
+        torch.set_num_threads(before)
+    alone = [
+        forms.summarise_maps(
+            ClassMaps(tuple(level[image : image + 1] for level in maps.levels), 241, 173),
+            settings_,
+            Form.NUMBA,
+        )
+        for image in range(3)
+    ]
+    for other in results[1:]:
+        assert torch.equal(results[0].maxima, other.maxima)
+        assert torch.equal(results[0].means, other.means)
+    assert torch.equal(results[0].maxima, torch.cat([one.maxima for one in alone]))
+
+
+@pytest.mark.parametrize("form", [Form.REFERENCE, Form.NUMBA])
+def test_relative_error_at_the_size_of_real_heads(form: Form) -> None:
+    maps = make_maps((480, 640), tuple((1, *head) for head in HEADS))
+    pixels = references.map_scores(maps, 0, 9)
+    expected = references.frame_score(pixels, 30)
+    assert float(score_frames(maps, form=form)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_device_of_the_maps_chooses_the_form_and_both_overrides_win(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    maps = make_maps((8, 8))
+    monkeypatch.delenv(forms.VARIABLE, raising=False)
+    assert choose_form(maps) is Form.NUMBA
+    monkeypatch.setenv(forms.VARIABLE, "reference")
+    assert choose_form(maps) is Form.REFERENCE
+    assert choose_form(maps, Form.TRITON) is Form.TRITON
+    monkeypatch.setenv(forms.VARIABLE, "abacus")
+    with pytest.raises(ScoreError, match="abacus: no such form; use reference, numba, triton"):
+        choose_form(maps)
+
+
+def test_triton_is_tested_somewhere() -> None:
+    assert torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ClassMaps((), 4, 4), "gave no class maps"),
+        (lambda: ClassMaps((torch.zeros(4, 4),), 4, 4), "B x C x h x w"),
+        (lambda: ClassMaps((torch.zeros(1, 1, 0, 4),), 4, 4), "B x C x h x w"),
+        (lambda: ClassMaps((torch.zeros(1, 1, 2, 2).long(),), 4, 4), "int64"),
+        (lambda: ClassMaps((torch.zeros(1, 1, 2, 2), torch.zeros(2, 1, 2, 2)), 4, 4), "B = 1"),
+        (lambda: ClassMaps((torch.zeros(1, 1, 2, 2),), 0, 4), "4x0 pixels"),
+        (
+            lambda: ClassMaps((torch.zeros(1, 1, 2, 2),), 4, 4, activation=Activation.SOFTMAX),
+            "a softmax over 1 class",
+        ),
+        (
+            lambda: ClassMaps((torch.zeros(1, 1, 2, 2),), 4, 4, spans=((3.0, 4.0),)),
+            "must cover all of it",
+        ),
+        (lambda: ClassMaps((torch.zeros(1, 1, 2, 2),), 4, 4, spans=((4.0, 4.0),) * 2), "2 spans"),
+        (lambda: DivergenceSettings(-1), "radius is -1"),
+        (lambda: RegionSettings(0), "region size is 0"),
+        (lambda: RegionSettings(top=0), "top is 0"),
+        (lambda: RegionSettings(quantile=1.5), "quantile is 1.5"),
+    ],
+)
+def test_impossible_maps_and_settings_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ScoreError, match=message):
+        make()
