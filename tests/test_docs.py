@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import torch
+
 from thrifty.config import parse_recipe
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -16,7 +18,10 @@ def test_the_python_of_the_readme_runs() -> None:
     [code] = blocks("python")
     names: dict[str, object] = {}
     exec(code, names)  # noqa: S102 - our own README
-    assert "score" in names
+    scores = names["scores"]
+    assert isinstance(scores, torch.Tensor)
+    assert scores.shape == (2,)
+    assert (scores > 0).all()
 
 
 def test_the_recipe_of_the_readme_is_a_recipe() -> None:

@@ -26,7 +26,10 @@ class Progress(Protocol):
     """Opens bars."""
 
     def __call__(self, what: str, total: int, unit: str) -> AbstractContextManager[Step]:
-        """Open a bar for `total` units of work, shown as `what`, counted in `unit` ("frames", "steps")."""
+        """Open a bar for `total` units of work, shown as `what`, counted in `unit` ("frames", "steps").
+
+        A total of 0 stands for as many as come.
+        """
         ...
 
 

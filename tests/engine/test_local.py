@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from thrifty.data.frames import CachedFrames, FrameSet
-from thrifty.engine.local import map_frames
+from thrifty.engine.local import map_frames, map_pool
 from thrifty.errors import FrameError, ScoreError
 from thrifty.progress import ignore
 from thrifty.types import Frame, Image, Record, Unreadable
@@ -123,3 +123,59 @@ def test_cached_frames_are_decoded_once_until_memory_is_short() -> None:
     for number in (0, 1, 2, 0):
         tight.load(pool.records[number])
     assert reads == ["000", "001", "002", "000"]
+
+
+def streamed(pool: FrameSet) -> Iterator[Frame | Unreadable]:
+    return pool.stream(pool.records)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_a_pool_keeps_its_order_through_both_steps(batch: int) -> None:
+    pool = frames(23, Numbered(broken=(0, 7), large=(5, 6, 22)))
+
+    def finish(group: Sequence[Frame], doubled: list[int]) -> list[int]:
+        assert len({frame.image.shape for frame in group}) == 1
+        return [value // 2 for value in doubled]
+
+    def double(group: Sequence[Frame]) -> list[int]:
+        return [2 * number for number in numbers(group)]
+
+    results = list(map_pool(double, finish, streamed(pool), batch))
+    seen = [item.record.frame if isinstance(item, Unreadable) else item[1] for item in results]
+    assert seen == list(range(23))
+    assert [isinstance(item, Unreadable) for item in results] == [n in (0, 7) for n in range(23)]
+
+
+@pytest.mark.parametrize("where", ["detect", "finish"])
+def test_an_error_in_either_step_ends_the_pool(where: str) -> None:
+    pool = frames(50, Numbered())
+
+    def detect(group: Sequence[Frame]) -> list[int]:
+        if where == "detect" and 10 in numbers(group):
+            raise ScoreError("diverged")
+        return numbers(group)
+
+    def finish(group: Sequence[Frame], found: list[int]) -> list[int]:
+        if where == "finish" and 10 in found:
+            raise ScoreError("diverged")
+        return found
+
+    taken: list[object] = []
+    results = map_pool(detect, finish, streamed(pool), 2)
+    with pytest.raises(ScoreError, match="diverged"):
+        taken.extend(results)
+    assert len(taken) == 10
+
+
+def test_a_pool_is_read_no_further_than_a_few_batches_ahead() -> None:
+    reader = Numbered()
+    pool = frames(500, reader)
+    results = map_pool(numbers, lambda _, found: found, streamed(pool), 2)
+    for _ in range(10):
+        next(results)
+    results.close()
+    assert reader.produced < 60
+
+
+def test_an_empty_pool_gives_nothing() -> None:
+    assert list(map_pool(numbers, lambda _, found: found, iter([]))) == []

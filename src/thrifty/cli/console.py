@@ -65,13 +65,19 @@ class ConsoleProgress:
     @contextmanager
     def __call__(self, what: str, total: int, unit: str) -> Iterator[Step]:
         """Open a bar."""
-        began = time.monotonic()
-        bar = self._bars.add_task(what, total=total, unit=unit)
-        yield lambda units=1: self._bars.advance(bar, units)
+        began, done = time.monotonic(), 0
+        bar = self._bars.add_task(what, total=total or None, unit=unit)
+
+        def step(units: int = 1) -> None:
+            nonlocal done
+            done += units
+            self._bars.advance(bar, units)
+
+        yield step
         self._bars.remove_task(bar)
         seconds = time.monotonic() - began
-        rate = total / max(seconds, 1e-9)
-        line = f"{what}: {total} {unit} in {seconds:.1f} s ({rate:.1f}/s)"
+        rate = done / max(seconds, 1e-9)
+        line = f"{what}: {done} {unit} in {seconds:.1f} s ({rate:.1f}/s)"
         self._console.print(line, highlight=False, soft_wrap=True)
 
 

@@ -15,11 +15,18 @@ from rich.console import Console
 
 import thrifty
 from thrifty.cli.console import ConsoleProgress, summary_table
-from thrifty.config import Recipe, load_recipe, parse_recipe
+from thrifty.config import Preset, Recipe, load_recipe, parse_recipe
+from thrifty.data.pool import Pool
+from thrifty.detectors.catalogue import FORMS
+from thrifty.engine.local import BATCH
 from thrifty.errors import RecipeError, RunError, ThriftyError
 from thrifty.report.gather import gather
 from thrifty.report.page import write
 from thrifty.report.summary import summarize
+from thrifty.scored_pool import Scoring, score_pool
+from thrifty.scoring.forms import DivergenceSettings
+from thrifty.scoring.regions import REGION, RegionSettings, Statistic
+from thrifty.store.score_file import unreadable_beside
 from thrifty.study.run import execute, open_run
 from thrifty.study.summary import figures
 
@@ -90,6 +97,55 @@ def run(
         summary = summarize(figures(opened.context))
     Console().print(summary_table(summary, len(settings.seeds)))
     typer.echo(f"page: {page}")
+
+
+@app.command()
+def score(
+    pool: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of pictures and videos, a list of such files (.txt), or one of them."
+        ),
+    ],
+    detector: Annotated[str, typer.Option(help=f"Your detector: {FORMS}.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Parquet file for the scores. Run the same command again to go on after a stop."
+        ),
+    ],
+    preset: Annotated[
+        Preset, typer.Option(help="Radius and regions of the paper, or of the authors' code.")
+    ] = Preset.PAPER,
+    radius: Annotated[
+        int | None, typer.Option(min=0, help="Half-size of the window, pixels; the preset's.")
+    ] = None,
+    region: Annotated[int, typer.Option(min=1, help="Side of a region, pixels.")] = REGION,
+    statistic: Annotated[
+        Statistic, typer.Option(help="How one number is made of a frame's regions.")
+    ] = Statistic.MAX_MEAN,
+    top: Annotated[int, typer.Option(min=1, help="Regions that top-k averages.")] = 10,
+    quantile: Annotated[float, typer.Option(min=0, max=1, help="Which quantile.")] = 0.9,
+    every: Annotated[int, typer.Option(min=1, help="Of each video, take every n-th frame.")] = 1,
+    scale: Annotated[
+        float, typer.Option(min=0.01, max=4, help="Pixels the detector sees per stored pixel.")
+    ] = 1.0,
+    batch: Annotated[int, typer.Option(min=1, help="Frames the detector sees at once.")] = BATCH,
+    device: Annotated[
+        Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")
+    ] = Device.AUTO,
+) -> None:
+    """Score every frame of a pool: one row a frame, higher means more worth labelling."""
+    base = DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
+    regions = RegionSettings(region, base.regions.tiling, statistic, top, quantile)
+    settings = DivergenceSettings(base.radius if radius is None else radius, regions)
+    frames = Pool(pool, every, scale, threads=os.cpu_count() or 1)
+    scoring = Scoring(frames, detector, settings, _device(device), batch)
+    with ConsoleProgress(Console(stderr=True)) as progress:
+        count = score_pool(scoring, out, progress)
+    typer.echo(f"{count.scored} frames scored: {out}")
+    if count.broken:
+        typer.echo(f"{count.broken} could not be decoded: {unreadable_beside(out)}", err=True)
 
 
 @app.command()

@@ -7,15 +7,19 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from thrifty.config import DetectorSection
 from thrifty.detectors.paper import Weights, save_weights
 from thrifty.store.schema import Artifact, Key
 from thrifty.store.store import RunStore
 from thrifty.types import Detections
 
 
-def write_weights(store: RunStore, key: Key, weights: Weights) -> Artifact:
-    """Weights after training."""
-    return store.write_file("weights", f"{_name(key)}.safetensors", save_weights(weights))
+def write_weights(
+    store: RunStore, key: Key, weights: Weights, settings: DetectorSection
+) -> Artifact:
+    """Weights after training, and the network they belong to."""
+    content = save_weights(weights, settings)
+    return store.write_file("weights", f"{_name(key)}.safetensors", content)
 
 
 def write_scores(store: RunStore, key: Key, scores: dict[str, float]) -> Artifact:

@@ -108,7 +108,7 @@ def train(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa: A
     weights = fit(
         plan, context.cached_pool, examples, context.weights(Key(key.seed)), context.progress
     )
-    return Outcome(artifacts=[write_weights(context.store, key, weights)])
+    return Outcome(artifacts=[write_weights(context.store, key, weights, context.recipe.detector)])
 
 
 def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Outcome:  # noqa: ARG001
@@ -151,7 +151,7 @@ def train_start(context: Context, key: Key) -> Outcome:
         title=f"{describe(key)}: training",
     )
     weights = fit(plan, CachedFrames(start.frames), examples, None, context.progress)
-    return Outcome(artifacts=[write_weights(context.store, key, weights)])
+    return Outcome(artifacts=[write_weights(context.store, key, weights, context.recipe.detector)])
 
 
 def survey(context: Context) -> Outcome:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, UnidentifiedImageError
 
 from thrifty.data.frames import check_size
 from thrifty.errors import DataError, FrameError
@@ -36,16 +37,11 @@ class StillReader:
         """
         path = self._folder / record.source
         try:
-            with Pillow.open(path) as picture:
-                image = np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise DataError(
-                    f"{path}: cannot be read ({error.strerror}); restore it and run again"
-                ) from error
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise FrameError(
-                f"{path}: cannot decode this picture ({reason}); replace or remove the file"
+            with path.open("rb") as file:
+                image = decode_picture(path, file)
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be read ({error.strerror}); restore it and run again"
             ) from error
         return check_size(record, image)
 
@@ -56,6 +52,33 @@ class StillReader:
                 yield record, self.read(record)
             except FrameError as error:
                 yield record, error
+
+
+def decode_picture(path: Path, file: BinaryIO) -> Image:
+    """Decode a picture: EXIF orientation applied, any mode turned into RGB.
+
+    Args:
+        path: Named in errors.
+        file: The picture's bytes.
+
+    Raises:
+        FrameError: The bytes are no picture that can be decoded.
+        OSError: They cannot be read.
+    """
+    try:
+        with Pillow.open(file) as picture:
+            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except Exception as error:
+        # Decoders raise OSError without a number for a bad picture, and with one for a bad disk.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        if isinstance(error, UnidentifiedImageError):
+            reason = "its content is no picture of a known kind"
+        else:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FrameError(
+            f"{path}: cannot decode this picture ({reason}); replace or remove the file"
+        ) from error
 
 
 def content_hash(path: Path) -> str:

@@ -18,7 +18,6 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from thrifty.data.frames import check_size
 from thrifty.data.stills import content_hash
@@ -50,7 +49,45 @@ class VideoIndex:
 
     def frame_id(self, frame: int) -> str:
         """Stable id of a frame: hash of the video, decoded index, timestamp."""
-        return f"{self.digest[:16]}.{frame:08d}.{self.timestamps[frame]}"
+        return frame_id(self.digest, frame, self.timestamps[frame])
+
+
+def frame_id(digest: str, frame: int, timestamp: int) -> str:
+    """Stable id of a video's frame.
+
+    Args:
+        digest: Hash of the video file's content.
+        frame: Decoded index.
+        timestamp: Presentation timestamp in the stream's time base, or the index where there is none.
+    """
+    return f"{digest[:16]}.{frame:08d}.{timestamp}"
+
+
+class Decoding:
+    """All frames of an open video in the order of decoding, and how many there should be.
+
+    Args:
+        container: Just opened.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+        self._stream = container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self._hidden = 0
+        self.packets: set[int | None] = set()
+        """Timestamps of the packets read so far."""
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        for packet in self._container.demux(self._stream):
+            self.packets.add(packet.pts)
+            self._hidden += packet.is_discard
+            yield from packet.decode()
+
+    @property
+    def announced(self) -> int:
+        """Frames that the header promises, less those that are never shown; known when all were read."""
+        return self._stream.frames - self._hidden
 
 
 def index_video(path: Path) -> VideoIndex:
@@ -61,7 +98,7 @@ def index_video(path: Path) -> VideoIndex:
     """
     try:
         with av.open(str(path)) as container:
-            return _index(path, container, container.streams.video[0])
+            return _index(path, container)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such video; check the recipe and the data folder") from error
     except (av.error.FFmpegError, IndexError) as error:
@@ -70,22 +107,16 @@ def index_video(path: Path) -> VideoIndex:
         ) from error
 
 
-def _index(path: Path, container: InputContainer, stream: VideoStream) -> VideoIndex:
-    stream.thread_type = "AUTO"
-    stamps: list[int | None] = []
-    packets: set[int | None] = set()
-    hidden = 0
-    for packet in container.demux(stream):
-        packets.add(packet.pts)
-        hidden += packet.is_discard
-        stamps += [frame.pts for frame in packet.decode()]
-    announced = stream.frames - hidden
+def _index(path: Path, container: InputContainer) -> VideoIndex:
+    decoding = Decoding(container)
+    stream = container.streams.video[0]
+    stamps = [frame.pts for frame in decoding]
     if not stamps:
         raise DataError(f"{path}: holds no frames; copy it again from its source")
-    if len(stamps) < announced:
+    if len(stamps) < decoding.announced:
         raise DataError(
-            f"{path}: is truncated or damaged, its header announces {announced} frames but {len(stamps)} can be decoded; "
-            "copy it again from its source"
+            f"{path}: is truncated or damaged, its header announces {decoding.announced} frames but {len(stamps)} can be "
+            "decoded; copy it again from its source"
         )
     # AVI stores no timestamps; FFmpeg makes them up from the order of decoding, and after a seek otherwise.
     made_up = container.format.name == "avi" and stream.codec_context.has_b_frames
@@ -95,7 +126,7 @@ def _index(path: Path, container: InputContainer, stream: VideoStream) -> VideoI
         width=stream.codec_context.width,
         height=stream.codec_context.height,
         timestamps=tuple(number if stamp is None else stamp for number, stamp in enumerate(stamps)),
-        seekable=distinct and packets.issuperset(stamps) and not made_up,
+        seekable=distinct and decoding.packets.issuperset(stamps) and not made_up,
     )
 
 

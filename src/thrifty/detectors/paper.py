@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -20,6 +21,7 @@ from thrifty.maps import ClassMaps, MapKind
 from thrifty.types import Detections, Frame, Image, Need
 
 Weights = Mapping[str, Tensor]
+_SETTINGS = "thrifty.detector"
 
 
 class PaperDetector:
@@ -106,9 +108,16 @@ def stack(images: Sequence[Image]) -> Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
-def save_weights(weights: Weights) -> bytes:
-    """Weights in the safetensors format, which runs no code when it is read."""
-    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in weights.items()})
+def save_weights(weights: Weights, settings: DetectorSection | None = None) -> bytes:
+    """Weights in the safetensors format, which runs no code when it is read.
+
+    Args:
+        weights: From `thrifty.training`.
+        settings: The network they belong to, kept in the file, so that the file alone makes a detector again.
+    """
+    note = {_SETTINGS: settings.model_dump_json()} if settings else None
+    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
+    return safetensors.torch.save(tensors, note)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -123,3 +132,24 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise DataError(
             f"{path}: cannot be read as weights ({error}); delete the output folder and run again"
         ) from error
+
+
+def load_detector(path: Path, device: str = "cpu") -> PaperDetector:
+    """The detector that a file of weights belongs to.
+
+    Raises:
+        DataError: The file is missing, is not in the safetensors format, or does not say which network it is for.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            note = (file.metadata() or {}).get(_SETTINGS)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path}: cannot be read as weights ({error}); give a .safetensors file that thrifty wrote"
+        ) from error
+    if note is None:
+        raise DataError(
+            f"{path}: does not say which network its weights are for; give a .safetensors file that thrifty wrote"
+        )
+    return PaperDetector(DetectorSection.model_validate_json(note), weights, device=device)

@@ -1,4 +1,4 @@
-"""What the loop asks of a detector."""
+"""What is asked of a detector: by a scored pool dense class maps, by the loop boxes too."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from thrifty.maps import ClassMaps
 from thrifty.types import Detections, Frame, Need
 
 
-class Detector(Protocol):
-    """A detector that has been given its weights.
+class DenseDetector(Protocol):
+    """A detector that says what it thinks of every place. It has been given its weights.
 
     Every batch holds frames whose images are of one size.
     """
@@ -21,8 +21,12 @@ class Detector(Protocol):
         ...
 
     def class_maps(self, frames: Sequence[Frame]) -> ClassMaps:
-        """Dense class maps of a batch, in the pixels of `Frame.image`."""
+        """Dense class maps of a batch, in the pixels of `Frame.image` or of what the detector resizes it to."""
         ...
+
+
+class Detector(DenseDetector, Protocol):
+    """A detector that draws boxes as well."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Boxes per frame, in the pixels of the stored frame, surest first."""

@@ -92,14 +92,14 @@ def light_of(look: Look, level: float) -> Light:
             grain=2.5,
         )
     return Light(
-        ambient=np.array([0.38, 0.43, 0.56]) * level,
-        haze=np.array([70.0, 76.0, 102.0]) * level,
+        ambient=np.array([0.57, 0.64, 0.84]) * level,
+        haze=np.array([105.0, 114.0, 153.0]) * level,
         clear=55.0,
         lamps=np.array([0.50, 0.40, 0.24]),
         beam=np.array([0.36, 0.34, 0.28]),
-        zenith=(30, 38, 72),
+        zenith=(45, 57, 108),
         shadow=40,
-        grain=6.5,
+        grain=4.3,
     )
 
 

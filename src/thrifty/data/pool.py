@@ -1,0 +1,260 @@
+"""Pools of any size, read as a stream: a folder of pictures and videos, a list of such files, or one of them.
+
+Nothing but the names of one folder is ever held. Frames come in one order, whatever the machine: folders by name, a list
+as it is written, a video as it is decoded. So a reader that was stopped can go on after the last frame it saw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from thrifty.data.frames import resize
+from thrifty.data.stills import content_hash, decode_picture
+from thrifty.data.video import Decoding, frame_id
+from thrifty.errors import DataError, FrameError
+from thrifty.types import Frame, Record
+
+PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+LISTS = frozenset({".lst", ".txt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A picture that cannot be decoded, or the place where a video ends before its time.
+
+    Attributes:
+        source: As `Record.source`.
+        frame: In a video, the first frame that could not be decoded; `None` for a picture.
+        reason: Why, in one line.
+    """
+
+    source: str
+    frame: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A frame that was dealt with before, as it stands in what was written then.
+
+    Attributes:
+        source: As `Record.source`.
+        frame: Its number in a video; `None` for a picture.
+        broken: Whether it could not be decoded.
+    """
+
+    source: str
+    frame: int | None
+    broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Frames without labels, in files.
+
+    Attributes:
+        path: A folder, a list of files (`.txt`: one path a line, relative to the list), a picture or a video.
+        every: Of each video, take every n-th frame; places count in these steps.
+        scale: Pixels the detector sees per stored pixel.
+        threads: Pictures decoded side by side.
+
+    Raises:
+        DataError: The path does not exist, or is a file of no known kind.
+    """
+
+    path: Path
+    every: int = 1
+    scale: float = 1.0
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.path.exists():
+            raise DataError(
+                f"{self.path}: no such folder, list or video; check the path of the pool"
+            )
+        if self.path.is_file() and self.path.suffix.lower() not in PICTURES | VIDEOS | LISTS:
+            raise DataError(
+                f"{self.path}: neither a folder, a list ({', '.join(sorted(LISTS))}), a picture nor a video"
+            )
+
+    def stream(self, done: Iterable[Done] = ()) -> Iterator[Frame | Broken]:
+        """Decode all frames but those dealt with before.
+
+        Args:
+            done: What an earlier reader saw, in its order, from the beginning.
+
+        Raises:
+            DataError: The pool no longer begins with what was done; or a file is missing or cannot be reached.
+        """
+        finished = _Finished(done)
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as workers:
+            waiting: deque[Future[Frame | Broken]] = deque()
+            try:
+                for source in self._sources():
+                    if _kind(source) in VIDEOS:
+                        yield from _drain(waiting)
+                        yield from self._video(source, finished)
+                    elif finished.take(source) is None:
+                        waiting.append(workers.submit(self._picture, source))
+                        if len(waiting) > 2 * self.threads:
+                            yield waiting.popleft().result()
+                yield from _drain(waiting)
+            finally:
+                for future in waiting:
+                    future.cancel()
+        finished.check_end()
+
+    def _root(self) -> Path:
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def _sources(self) -> Iterator[str]:
+        if self.path.is_dir():
+            return _walk(self.path, "")
+        if self.path.suffix.lower() in LISTS:
+            return _lines(self.path)
+        return iter([self.path.name])
+
+    def _picture(self, source: str) -> Frame | Broken:
+        path = self._root() / source
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be read ({error.strerror}); restore it and run the same command again"
+            ) from error
+        try:
+            image = decode_picture(path, io.BytesIO(content))
+        except FrameError as error:
+            return Broken(source, None, str(error))
+        height, width = image.shape[:2]
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        return Frame(Record(digest, source, width, height), resize(image, self.scale), self.scale)
+
+    def _video(self, source: str, finished: _Finished) -> Iterator[Frame | Broken]:
+        following = finished.take_video(source)
+        if following is None:
+            return
+        path = self._root() / source
+        if not path.is_file():
+            raise DataError(f"{path}: no such video; restore it or take it off the list")
+        number = -1
+        try:
+            digest = content_hash(path)
+            with av.open(str(path)) as container:
+                decoding = Decoding(container)
+                for number, picture in enumerate(decoding):
+                    if number >= following and number % self.every == 0:
+                        yield self._frame(source, digest, number, picture)
+            if number + 1 < max(1, decoding.announced):
+                reason = f"its header announces {decoding.announced}"
+                yield _ends_early(path, source, number + 1, reason)
+        except (av.error.FFmpegError, IndexError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            yield _ends_early(path, source, number + 1, reason)
+
+    def _frame(self, source: str, digest: str, number: int, picture: av.VideoFrame) -> Frame:
+        image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+        height, width = image.shape[:2]
+        stamp = number if picture.pts is None else picture.pts
+        record = Record(
+            frame_id(digest, number, stamp),
+            source,
+            width,
+            height,
+            sequence=digest,
+            place=number // self.every,
+            frame=number,
+        )
+        return Frame(record, resize(image, self.scale), self.scale)
+
+
+class _Finished:
+    """Goes through what was done before, in step with the files of the pool."""
+
+    def __init__(self, done: Iterable[Done]) -> None:
+        self._rest = iter(done)
+        self._next = next(self._rest, None)
+
+    def take(self, source: str) -> Done | None:
+        """The next row if there is one; it must be of this source."""
+        row = self._next
+        if row is None:
+            return None
+        if row.source != source:
+            raise DataError(
+                f"{source}: was not in the pool when scoring began (then came {row.source}); restore the pool, or delete "
+                "the unfinished scores and start again"
+            )
+        self._next = next(self._rest, None)
+        return row
+
+    def take_video(self, source: str) -> int | None:
+        """The frame to go on with, or `None` if the video was finished."""
+        following = 0
+        while self._next is not None and (following == 0 or self._next.source == source):
+            row = self.take(source)
+            if row is None or row.broken or row.frame is None:
+                return None
+            following = row.frame + 1
+        # Rows of a later file say that this one was finished.
+        return following if self._next is None else None
+
+    def check_end(self) -> None:
+        if self._next is not None:
+            raise DataError(
+                f"{self._next.source}: was scored but is no longer in the pool; restore it, or delete the unfinished "
+                "scores and start again"
+            )
+
+
+def _ends_early(path: Path, source: str, number: int, reason: str) -> Broken:
+    return Broken(
+        source,
+        number,
+        f"{path}: decoding ends after {number} frames ({reason}); copy it again from its source",
+    )
+
+
+def _drain(waiting: deque[Future[Frame | Broken]]) -> Iterator[Frame | Broken]:
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _kind(source: str) -> str:
+    return os.path.splitext(source)[1].lower()  # noqa: PTH122 - called for every file of a large pool
+
+
+def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Pictures and videos below a folder, by name; links are followed, but never in a circle."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    with os.scandir(folder) as entries:
+        names = sorted((entry.name, entry.is_dir()) for entry in entries)
+    for name, is_folder in names:
+        if is_folder:
+            yield from _walk(folder / name, f"{prefix}{name}/", above | {real})
+        elif _kind(name) in PICTURES | VIDEOS:
+            yield prefix + name
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            name = line.strip()
+            if not name or name.startswith("#"):
+                continue
+            if _kind(name) not in PICTURES | VIDEOS:
+                raise DataError(f"{path}:{number}: {name} is neither a picture nor a video by name")
+            yield name

@@ -1,0 +1,185 @@
+"""`thrifty score` as people use it: whole processes, real files."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests import references
+from tests.tiny import VIDEO_FRAMES, TinyData
+from thrifty.config import DetectorSection
+from thrifty.data.pool import Pool
+from thrifty.detectors.network import PaperNetwork
+from thrifty.detectors.paper import load_detector, save_weights
+from thrifty.types import Frame
+
+DETECTOR = '''
+import os, time
+import torch
+from thrifty.maps import ClassMaps
+from thrifty.types import Need
+
+
+class Stub:
+    gives = frozenset({Need.CLASS_MAPS})
+
+    def class_maps(self, frames):
+        """Logits from the pixels alone; notes every frame it sees."""
+        time.sleep(float(os.environ.get("STUB_SECONDS", "0")))
+        with open(os.environ["STUB_LOG"], "a") as log:
+            log.writelines(frame.record.id + "\\n" for frame in frames)
+        images = torch.stack([torch.from_numpy(frame.image.copy()) for frame in frames]).float()
+        level = images.mean(dim=3)[:, None, ::4, ::4] / 20 - 5
+        if os.environ.get("STUB_NAN") in {frame.record.source for frame in frames}:
+            level[-1] = float("nan")
+        return ClassMaps((level,), *frames[0].image.shape[:2])
+
+
+make = Stub
+
+
+def nothing():
+    return object()
+'''
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny: TinyData) -> Path:
+    """A folder to work in, with a pool of a video, pictures and a broken picture, and a detector."""
+    pool = tmp_path / "pool"
+    shutil.copytree(tiny.root / "stills", pool)
+    shutil.copy(tiny.video, pool / "clip.avi")
+    (pool / "zz.png").write_bytes(b"no picture")
+    (tmp_path / "own.py").write_text(DETECTOR)
+    return tmp_path
+
+
+def command(place: Path, *arguments: object, detector: str = "own:make") -> list[str]:
+    given = [place / "pool", "--detector", detector, "--out", place / "scores.parquet", *arguments]
+    return [sys.executable, "-m", "thrifty", "score", *map(str, given)]
+
+
+def environment(place: Path, **more: str) -> dict[str, str]:
+    return os.environ | {"STUB_LOG": str(place / "seen.txt")} | more
+
+
+def score(
+    place: Path, *arguments: object, detector: str = "own:make", **more: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(place, *arguments, detector=detector),
+        capture_output=True,
+        text=True,
+        cwd=place,
+        env=environment(place, **more),
+        check=False,
+    )
+
+
+def rows(place: Path) -> dict[str, list[Any]]:
+    return dict(pq.read_table(place / "scores.parquet").to_pydict())
+
+
+def test_every_frame_gets_its_row_and_what_is_broken_is_listed(place: Path, tiny: TinyData) -> None:
+    result = score(place)
+    assert result.returncode == 0, result.stderr
+    stills = len(list((tiny.root / "stills").iterdir()))
+    assert result.stdout == f"{VIDEO_FRAMES + stills} frames scored: {place}/scores.parquet\n"
+    assert "1 could not be decoded" in result.stderr
+    table = rows(place)
+    assert len(set(table["id"])) == len(table["id"]) == VIDEO_FRAMES + stills
+    assert all(np.isfinite(table["score"]))
+    assert (place / "scores.unreadable.csv").read_text().count("zz.png") == 2
+    again = score(place)
+    assert again.stdout == result.stdout
+    assert len((place / "seen.txt").read_text().split()) == VIDEO_FRAMES + stills
+
+
+def test_killed_at_several_moments_it_ends_as_if_it_never_was(place: Path) -> None:
+    assert score(place).returncode == 0
+    expected = rows(place)
+    (place / "scores.parquet").unlink()
+    (place / "seen.txt").unlink()
+    for sign in (signal.SIGKILL, signal.SIGINT, signal.SIGINT):
+        process = subprocess.Popen(
+            command(place, "--batch", "1"),
+            cwd=place,
+            env=environment(place, STUB_SECONDS="0.1"),
+            stderr=subprocess.DEVNULL,
+        )
+        log, deadline = place / "seen.txt", time.monotonic() + 60
+        before = len(log.read_text().split()) if log.exists() else 0
+        while time.monotonic() < deadline:
+            if log.exists() and len(log.read_text().split()) >= before + 6:
+                break
+            time.sleep(0.02)
+        process.send_signal(sign)
+        process.wait(30)
+        assert not (place / "scores.parquet").exists()
+    assert score(place, "--batch", "3").returncode == 0
+    assert rows(place) == expected
+    # What an interrupt finds is kept: only what the kill lost, and what was under way, was seen twice.
+    seen = (place / "seen.txt").read_text().split()
+    assert len(seen) - len(set(seen)) < 25
+
+
+def test_a_detector_gone_wrong_stops_with_the_frame_s_name(place: Path) -> None:
+    name = min(path.name for path in (place / "pool").iterdir())
+    result = score(place, "--batch", "1", STUB_NAN=name)
+    assert result.returncode == 2
+    assert f"thrifty: frame {name}" in result.stderr
+    assert "not logits" in result.stderr
+
+
+def test_the_paper_s_network_from_a_file_of_weights(place: Path) -> None:
+    settings = DetectorSection(width=0.1, box_scale=0.5)
+    weights = place / "w.safetensors"
+    weights.write_bytes(save_weights(PaperNetwork(settings.preset, 0.1).state_dict(), settings))
+    result = score(place, "--preset", "released", detector=f"paper:{weights}")
+    assert result.returncode == 0, result.stderr
+    by_id = dict(zip(*(rows(place)[name] for name in ("id", "score")), strict=True))
+    detector = load_detector(weights)
+    for frame in list(Pool(place / "pool").stream())[::11]:
+        assert isinstance(frame, Frame)
+        pixels = references.map_scores(detector.class_maps([frame]), 0, 4)
+        expected = references.frame_score(pixels, 30, 15)
+        assert by_id[frame.record.id] == pytest.approx(expected, rel=1e-5)
+
+
+def test_settings_change_the_scores_and_belong_to_the_file(place: Path) -> None:
+    assert score(place).returncode == 0
+    result = score(place, "--statistic", "top-k", "--top", "2")
+    assert result.returncode == 2
+    assert "holds something else than this pool scored this way" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("detector", "message"),
+    [
+        ("nonsense", "not a detector; use paper:FILE"),
+        ("own:absent", "has no attribute 'absent'"),
+        ("absent:make", "No module named 'absent'"),
+        ("own:nothing", "gives no class maps"),
+        ("paper:absent.safetensors", "absent.safetensors: cannot be read"),
+        ("paper:own.py", "own.py: cannot be read as weights"),
+        ("onnx:absent.onnx", "absent.onnx: cannot be read"),
+        ("onnx:own.py", "cannot be loaded as an ONNX model"),
+    ],
+)
+def test_a_bad_detector_is_one_line_and_leaves_no_scores(
+    place: Path, detector: str, message: str
+) -> None:
+    result = score(place, detector=detector)
+    assert result.returncode == 2
+    [line] = [line for line in result.stderr.splitlines() if not line.endswith("/s)")]
+    assert line.startswith("thrifty: ")
+    assert message in line
+    assert not (place / "scores.parquet").exists()

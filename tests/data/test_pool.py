@@ -1,0 +1,168 @@
+"""Pools as streams: what is read, in which order, and how a reader goes on."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from tests.tiny import VIDEO_FRAMES, TinyData
+from thrifty.data.pool import Broken, Done, Pool
+from thrifty.data.stills import content_hash
+from thrifty.data.video import VideoReader, index_video
+from thrifty.errors import DataError
+from thrifty.types import Frame
+
+
+def draw(path: Path, value: int, size: tuple[int, int] = (8, 6)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Pillow.new("RGB", size, (value, value, value)).save(path)
+    return path
+
+
+def names(pool: Pool) -> list[str]:
+    return [
+        item.record.source if isinstance(item, Frame) else f"!{item.source}"
+        for item in pool.stream()
+    ]
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, tiny: TinyData) -> Path:
+    """Pictures, a broken one among them, and a whole and a cut video between them."""
+    root = tmp_path / "pool"
+    draw(root / "a.png", 1)
+    shutil.copy(tiny.video, root / "b.avi")
+    (root / "c.jpg").write_bytes(b"no picture")
+    draw(root / "d" / "e.png", 2)
+    (root / "d" / "f.avi").write_bytes(tiny.video.read_bytes()[: tiny.video.stat().st_size // 2])
+    draw(root / "g.png", 3)
+    return root
+
+
+def test_a_folder_is_read_by_name_through_links_and_all_alphabets(tmp_path: Path) -> None:
+    root = tmp_path / "pool"
+    draw(root / "b" / "Ünïcode 猫.PNG", 1)
+    draw(root / "a.jpeg", 2)
+    draw(tmp_path / "elsewhere" / "c.png", 3)
+    (root / "b" / "notes.md").write_text("no picture")
+    (root / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (root / "b" / "round").symlink_to(root, target_is_directory=True)
+    assert names(Pool(root)) == ["a.jpeg", "b/Ünïcode 猫.PNG", "link/c.png"]
+
+
+def test_a_list_is_read_as_it_is_written(tmp_path: Path) -> None:
+    draw(tmp_path / "one.png", 1)
+    draw(tmp_path / "sub" / "two.png", 2)
+    listed = tmp_path / "frames.txt"
+    listed.write_text(f"# mine\nsub/two.png\n\n{tmp_path / 'one.png'}\none.png\n")
+    assert names(Pool(listed)) == ["sub/two.png", str(tmp_path / "one.png"), "one.png"]
+
+
+def test_ids_follow_content_not_names(tmp_path: Path) -> None:
+    first = draw(tmp_path / "x" / "a.png", 7)
+    [before] = Pool(tmp_path / "x").stream()
+    first.rename(tmp_path / "x" / "renamed.png")
+    [after] = Pool(tmp_path / "x").stream()
+    assert isinstance(before, Frame)
+    assert isinstance(after, Frame)
+    assert before.record.id == after.record.id == content_hash(tmp_path / "x" / "renamed.png")
+
+
+def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
+    path = tmp_path / "turned.jpg"
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    Pillow.new("RGB", (8, 6)).save(path, exif=exif)
+    [frame] = Pool(path).stream()
+    assert isinstance(frame, Frame)
+    assert (frame.record.width, frame.record.height) == (6, 8)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_video_gives_the_frames_ids_and_pixels_of_its_index(tiny: TinyData, every: int) -> None:
+    index = index_video(tiny.video)
+    reader = VideoReader(tiny.root, {tiny.video.name: index})
+    frames = list(Pool(tiny.video, every=every).stream())
+    assert len(frames) == -(-VIDEO_FRAMES // every)
+    for place, frame in enumerate(frames):
+        assert isinstance(frame, Frame)
+        assert frame.record.id == index.frame_id(place * every)
+        assert (frame.record.place, frame.record.frame) == (place, place * every)
+        assert frame.record.sequence == index.digest
+        np.testing.assert_array_equal(frame.image, reader.read(frame.record))
+
+
+def test_scale_resizes_what_the_detector_sees(tmp_path: Path) -> None:
+    [frame] = Pool(draw(tmp_path / "a.png", 5, (80, 60)), scale=0.5).stream()
+    assert isinstance(frame, Frame)
+    assert frame.image.shape == (30, 40, 3)
+    assert (frame.record.width, frame.scale) == (80, 0.5)
+
+
+def test_what_is_broken_is_reported_and_passed_over(mixed: Path) -> None:
+    items = list(Pool(mixed).stream())
+    broken = [item for item in items if isinstance(item, Broken)]
+    assert [item.source for item in broken] == ["c.jpg", "d/f.avi"]
+    assert "cannot decode this picture" in broken[0].reason
+    assert broken[1].frame is not None
+    assert broken[1].frame > 0
+    assert "decoding ends after" in broken[1].reason
+    assert isinstance(items[-1], Frame)
+
+
+def test_a_file_that_is_no_video_inside_is_one_broken_entry(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    path.write_bytes(b"nothing")
+    [item] = Pool(path).stream()
+    assert isinstance(item, Broken)
+    assert item.frame == 0
+
+
+def as_done(item: Frame | Broken) -> Done:
+    if isinstance(item, Broken):
+        return Done(item.source, item.frame, broken=True)
+    return Done(item.record.source, item.record.frame, broken=False)
+
+
+def identity(item: Frame | Broken) -> object:
+    return item if isinstance(item, Broken) else item.record
+
+
+def test_a_reader_goes_on_after_any_frame(mixed: Path) -> None:
+    whole = list(Pool(mixed, every=7).stream())
+    done = [as_done(item) for item in whole]
+    for count in range(len(whole) + 1):
+        rest = list(Pool(mixed, every=7).stream(done[:count]))
+        assert [identity(item) for item in rest] == [identity(item) for item in whole[count:]]
+
+
+def test_a_pool_that_changed_meanwhile_is_refused(mixed: Path) -> None:
+    done = [as_done(item) for item in Pool(mixed).stream()]
+    (mixed / "g.png").unlink()
+    with pytest.raises(DataError, match=r"g\.png: was scored but is no longer"):
+        list(Pool(mixed).stream(done))
+    draw(mixed / "0.png", 9)
+    with pytest.raises(DataError, match=r"0\.png: was not in the pool when scoring began"):
+        list(Pool(mixed).stream(done))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none", None, "no such folder, list or video"),
+        ("table.csv", "a.png", "neither a folder, a list"),
+        ("bad.txt", "a.doc", r"bad\.txt:1: a\.doc is neither"),
+        ("gone.txt", "a.png", r"a\.png: cannot be read \(No such file"),
+        ("gone.txt", "a.mp4", r"a\.mp4: no such video"),
+    ],
+)
+def test_bad_pools_are_refused(
+    tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        list(Pool(path).stream())

@@ -1,0 +1,157 @@
+"""Exported models: a real YOLOX, and small ones made here."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from thrifty.data.pool import Pool
+from thrifty.detectors.onnx import OnnxDetector
+from thrifty.errors import DataError
+from thrifty.maps import Activation, MapKind
+from thrifty.scoring.forms import Form, score_frames
+from thrifty.types import Frame, Record
+
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+@pytest.fixture(scope="session")
+def yolox() -> Path:
+    path = SHARED / "weights" / "yolox_nano_coco80_416.onnx"
+    if not path.is_file():
+        message = f"{path}: the real model is not here"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def tiny_model(path: Path, batch: str | int = "batch", size: Any = (32, 48)) -> Path:
+    """Input times 1 at a quarter of its size, as two maps: `low` from an average pool, `high` by leaving out pixels."""
+    source = helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, *size])
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 3, None, None])
+        for name in ("low", "high")
+    ]
+    kernel = np.zeros((3, 3, 1, 1), dtype=np.float32)
+    kernel[range(3), range(3)] = 1
+    nodes = [
+        helper.make_node("AveragePool", ["x"], ["low"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Conv", ["x", "w"], ["high"], strides=[4, 4]),
+    ]
+    graph = helper.make_graph(nodes, "g", [source], outputs, [numpy_helper.from_array(kernel, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def frame(height: int, width: int, value: tuple[int, int, int] = (30, 60, 90)) -> Frame:
+    image = np.full((height, width, 3), value, dtype=np.uint8)
+    return Frame(Record("id", "a.png", width, height), image)
+
+
+def describe(path: Path, text: str) -> Path:
+    path.with_suffix(".toml").write_text(text)
+    return path
+
+
+def test_yolox_finds_people_where_people_are(yolox: Path, real_data: Path) -> None:
+    folder = real_data / "pennfudan" / "images"
+    picture = next(iter(Pool(min(folder.iterdir())).stream()))
+    assert isinstance(picture, Frame)
+    maps = OnnxDetector(yolox).class_maps([picture])
+    assert [tuple(level.shape[1:]) for level in maps.levels] == [
+        (80, 52, 52),
+        (80, 26, 26),
+        (80, 13, 13),
+    ]
+    assert maps.kind is MapKind.PROBABILITIES
+    assert max(float(level[:, 0].max()) for level in maps.levels) > 0.5  # class 0 is a person
+    # The picture keeps its shape, and the maps reach over the filled part of the input too.
+    assert max(maps.height, maps.width) == 416
+    assert maps.height / maps.width == pytest.approx(
+        picture.record.height / picture.record.width, abs=0.01
+    )
+    assert maps.spans[0] == (416.0, 416.0)
+    fused = float(score_frames(maps))
+    assert fused == pytest.approx(float(score_frames(maps, form=Form.REFERENCE)), rel=1e-5)
+    assert fused > 0
+
+
+def test_yolox_scores_equal_ours_from_its_raw_rows(yolox: Path) -> None:
+    """Objectness times class at the place that the row's number stands for."""
+    session = onnxruntime.InferenceSession(str(yolox), providers=["CPUExecutionProvider"])
+    picture = frame(416, 416)
+    picture.image[100:300, 150:250] = (200, 40, 40)
+    bgr = picture.image[..., ::-1].astype(np.float32).transpose(2, 0, 1)[None]
+    [rows] = session.run(None, {"images": np.ascontiguousarray(bgr)})
+    maps = OnnxDetector(yolox).class_maps([picture])
+    for level, begin, side in ((0, 0, 52), (1, 52 * 52, 26), (2, 52 * 52 + 26 * 26, 13)):
+        row, column = side // 2, side // 3
+        values = rows[0, begin + row * side + column]
+        np.testing.assert_allclose(
+            maps.levels[level][0, :, row, column].numpy(), values[4] * values[5:], rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("batch", ["batch", 1])
+def test_a_described_model_gives_its_maps(tmp_path: Path, batch: str | int) -> None:
+    path = describe(
+        tiny_model(tmp_path / "m.onnx", batch),
+        'outputs = ["high", "low"]\nkind = "logits"\nactivation = "softmax"\n'
+        'colour = "bgr"\nmean = [10, 20, 30]\nstd = [2, 4, 5]\nclasses = [2, 0]\n',
+    )
+    maps = OnnxDetector(path).class_maps([frame(16, 24), frame(16, 24, (0, 0, 0))])
+    assert [tuple(level.shape) for level in maps.levels] == [(2, 2, 8, 12), (2, 2, 4, 6)]
+    assert (maps.kind, maps.activation) == (MapKind.LOGITS, Activation.SOFTMAX)
+    assert (maps.height, maps.width) == (32, 48)
+    # Blue comes first: (90 - 10) / 2, (60 - 20) / 4, (30 - 30) / 5; the last and the first are kept.
+    assert maps.levels[1][0, :, 0, 0].tolist() == [0.0, 40.0]
+    assert maps.levels[1][1, :, 0, 0].tolist() == [-6.0, -5.0]
+
+
+def test_a_letterbox_fills_below_and_a_stretch_fills_nothing(tmp_path: Path) -> None:
+    boxed = OnnxDetector(describe(tiny_model(tmp_path / "a.onnx"), 'outputs = ["low"]\nfill = 7'))
+    maps = boxed.class_maps([frame(10, 30)])
+    assert (maps.height, maps.width) == (16, 48)
+    assert maps.levels[0][0, 0, :, 0].tolist() == [30.0, 30.0, 7.0, 7.0]
+    stretched = OnnxDetector(
+        describe(tiny_model(tmp_path / "b.onnx"), 'outputs = ["low"]\nresize = "stretch"')
+    )
+    maps = stretched.class_maps([frame(10, 30)])
+    assert (maps.height, maps.width) == (32, 48)
+    assert torch.equal(maps.levels[0][0, 0], torch.full((4, 6), 30.0))
+
+
+@pytest.mark.parametrize(
+    ("size", "note", "message"),
+    [
+        ((32, 48), None, "which of its outputs are class maps"),
+        ((32, 48), 'outputs = ["middle"]', r"has no output \['middle'\]; it has low, high"),
+        ((32, 48), "output = 1", "'output': Extra inputs"),
+        ((32, 48), "outputs = [", "cannot be read"),
+        ((32, 48), "size = [32, 32]", "takes 48x32 pixels but its description says 32x32"),
+        (("h", "w"), 'outputs = ["low"]', "takes pictures of any size"),
+        ((32, 48), 'layout = "yolox"', "which is not a YOLOX"),
+    ],
+)
+def test_a_bad_description_is_refused(
+    tmp_path: Path, size: Any, note: str | None, message: str
+) -> None:
+    path = tiny_model(tmp_path / "m.onnx", size=size)
+    if note is not None:
+        describe(path, note)
+    with pytest.raises(DataError, match=message):
+        OnnxDetector(path).class_maps([frame(16, 24)])
+
+
+def test_a_model_of_any_size_takes_the_described_one(tmp_path: Path) -> None:
+    path = describe(tiny_model(tmp_path / "m.onnx", size=("h", "w")), "size = [24, 16]")
+    maps = OnnxDetector(path).class_maps([frame(24, 16)])
+    assert [tuple(level.shape[2:]) for level in maps.levels] == [(3, 2), (6, 4)]
