@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -11,6 +12,10 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from tests.tiny import TinyData, write_tiny_data
+
+# The first call of a compiled function compiles it, which no deadline should punish.
+hypothesis.settings.register_profile("thrifty", deadline=None)
+hypothesis.settings.load_profile("thrifty")
 
 # Several test processes share the cores; on small maps more threads only wait for each other.
 torch.set_num_threads(1)

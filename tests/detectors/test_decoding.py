@@ -68,7 +68,7 @@ def test_images_of_a_batch_do_not_mix_and_empty_maps_give_nothing() -> None:
     assert [len(detections) for detections in found] == [0, 1]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 12), st.integers(0, 2**31))
 def test_running_maximum_equals_pooling(height: int, width: int, reach: int, seed: int) -> None:
     values = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(seed))

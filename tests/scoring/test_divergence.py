@@ -28,7 +28,7 @@ def test_equals_the_loop_written_reference_at_every_pixel(
     np.testing.assert_allclose(scores, references.pixel_scores(maps, radius), atol=1e-12, rtol=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 14),

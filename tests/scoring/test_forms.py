@@ -87,7 +87,7 @@ def test_classes_kinds_and_padded_maps_equal_the_loops(
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 70),
     st.integers(1, 70),

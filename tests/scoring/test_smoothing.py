@@ -5,6 +5,18 @@ from hypothesis import strategies as st
 
 from tests import references
 from thrifty.scoring.smoothing import gaussian_weights, smooth
+from thrifty.timeline import Timeline
+from thrifty.types import Record
+
+
+def timeline(videos: list[str | None], places: list[int]) -> Timeline:
+    return Timeline.of(
+        [
+            Record(str(index), "x", 1, 1, video, None if video is None else place)
+            for index, (video, place) in enumerate(zip(videos, places, strict=True))
+        ]
+    )
+
 
 _frames = st.lists(
     st.tuples(st.sampled_from([None, "a", "b"]), st.integers(0, 30), st.floats(0, 5)),
@@ -21,20 +33,20 @@ def test_equals_the_loop_written_reference(
         [list(column) for column in zip(*frames, strict=True)] if frames else ([], [], [])
     )
     weights = gaussian_weights(reach, sigma)
-    result = smooth(np.array(scores), videos, np.array(places, dtype=np.int64), weights)
+    result = smooth(np.array(scores), timeline(videos, places), weights)
     np.testing.assert_allclose(
         result, references.smooth(scores, videos, places, weights.tolist()), atol=1e-9
     )
 
 
 def test_nothing_is_read_across_the_border_of_a_video() -> None:
-    result = smooth(np.array([0.0, 9.0]), ["a", "b"], np.array([0, 1]), gaussian_weights())
+    result = smooth(np.array([0.0, 9.0]), timeline(["a", "b"], [0, 1]), gaussian_weights())
     assert result.tolist() == [0.0, 9.0]
 
 
 def test_hand_computed_neighbours() -> None:
     result = smooth(
-        np.array([0.0, 4.0, 0.0]), ["a"] * 3, np.array([0, 1, 2]), np.array([1.0, 2.0, 1.0])
+        np.array([0.0, 4.0, 0.0]), timeline(["a"] * 3, [0, 1, 2]), np.array([1.0, 2.0, 1.0])
     )
     assert result.tolist() == pytest.approx([4 / 3, 2.0, 4 / 3])
 

@@ -66,7 +66,7 @@ def test_by_hand(form: Form, measure: Measure, passes: list[ClassMaps], expected
     assert float(score_passes(passes, measure, form=form)) == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from(Measure),

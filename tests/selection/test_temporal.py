@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thrifty.errors import BudgetError, ScoreError
+from thrifty.selection import temporal
+from thrifty.selection.ranking import rank
 from thrifty.selection.temporal import Rule, Rules, choose
 from thrifty.types import Record
 
@@ -129,3 +131,32 @@ def test_a_pool_that_is_too_small_is_refused() -> None:
 def test_a_score_that_is_not_finite_names_its_frame() -> None:
     with pytest.raises(ScoreError, match="frame a-001: score is nan"):
         choose([frame("a", 0), frame("a", 1)], np.array([1.0, np.nan]), 1, Rules())
+
+
+def test_a_long_pool_is_ordered_only_as_far_as_needed_and_chosen_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    pool = [frame(f"v{index % 7}", index // 7) for index in range(700)]
+    scores = np.round(rng.random(700), 2)
+    rules = Rules(15, 2)
+    expected = brute_force(pool, scores.tolist(), 12, rules, pool[:5])
+    for ahead in (1, 2, 64):
+        monkeypatch.setattr(temporal, "_LOOK_AHEAD", ahead)
+        choice = choose(pool, scores, 12, rules, pool[:5])
+        assert [pool[taken.index].id for taken in choice.chosen] == expected
+        best = scores[choice.chosen[-1].index]
+        assert {held.index for held in choice.held} >= set(np.flatnonzero(scores > best)) - {
+            taken.index for taken in choice.chosen
+        }
+
+
+def test_a_shorter_ranking_begins_a_longer_one() -> None:
+    scores = np.array([1.0, 3.0, 2.0, 3.0, 2.0])
+    ids = ["e", "d", "c", "b", "a"]
+    whole = rank(ids, scores).tolist()
+    assert whole == [3, 1, 4, 2, 0]
+    for count in range(6):
+        some = rank(ids, scores, count).tolist()
+        assert some == whole[: len(some)]
+        assert len(some) >= count

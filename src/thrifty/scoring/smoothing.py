@@ -7,10 +7,10 @@ sum, so nothing is read across a gap, a border, or from another video.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numba import njit
 
+from thrifty.timeline import STILL, Timeline
 from thrifty.types import FloatArray, IntArray
 
 REACH = 5
@@ -27,44 +27,55 @@ def gaussian_weights(reach: int = REACH, sigma: float = SIGMA) -> FloatArray:
     return np.asarray(np.exp(-(offsets**2) / (2.0 * sigma**2)))
 
 
-def smooth(
-    scores: FloatArray,
-    sequences: Sequence[str | None],
-    places: IntArray,
-    weights: FloatArray,
-) -> FloatArray:
+def smooth(scores: FloatArray, timeline: Timeline, weights: FloatArray) -> FloatArray:
     """Smooth each score with its neighbours in time (equation 6).
 
     Args:
         scores: `N` finite frame scores.
-        sequences: `N` names of videos; `None` marks a still, whose score stays as it is.
-        places: `N` int64 places in the video; distinct within one video. Ignored for stills.
+        timeline: Where the frames stand; a still's score stays as it is.
         weights: `2 D + 1` non-negative weights for distances -D..D, the middle one positive.
 
     Returns:
         `N` float64, in the order given.
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    names, groups = np.unique([name or "" for name in sequences], return_inverse=True)
-    smoothed = scores.copy()
-    for group, name in enumerate(names):
-        if name:
-            members = np.flatnonzero(groups == group)
-            smoothed[members] = _smooth_one(scores[members], places[members], weights)
+    smoothed = np.empty(len(scores), dtype=np.float64)
+    _smooth_sorted(
+        np.asarray(scores, dtype=np.float64),
+        timeline.sequences,
+        timeline.places,
+        timeline.order,
+        np.asarray(weights, dtype=np.float64),
+        smoothed,
+    )
     return smoothed
 
 
-def _smooth_one(scores: FloatArray, places: IntArray, weights: FloatArray) -> FloatArray:
+@njit(nogil=True, cache=True)
+def _smooth_sorted(
+    scores: FloatArray,
+    sequences: IntArray,
+    places: IntArray,
+    order: IntArray,
+    weights: FloatArray,
+    smoothed: FloatArray,
+) -> None:
+    """Walk through the frames by sequence and place with a window that moves along."""
     reach = len(weights) // 2
-    order = np.argsort(places, kind="stable")
-    ordered, at = scores[order], places[order]
-    total, norm = weights[reach] * ordered, np.full(len(ordered), weights[reach])
-    for distance in (d for d in range(-reach, reach + 1) if d):
-        partner = np.searchsorted(at, at + distance).clip(max=len(at) - 1)
-        present = at[partner] == at + distance
-        weight = weights[reach + distance] * present
-        total = total + weight * ordered[partner]
-        norm = norm + weight
-    smoothed = np.empty_like(scores)
-    smoothed[order] = total / norm
-    return smoothed
+    first = 0
+    for at in range(len(order)):
+        frame = order[at]
+        sequence, place = sequences[frame], places[frame]
+        if sequence == STILL:
+            smoothed[frame] = scores[frame]
+            continue
+        while sequences[order[first]] != sequence or places[order[first]] < place - reach:
+            first += 1
+        total = norm = 0.0
+        for neighbour in range(first, len(order)):
+            other = order[neighbour]
+            if sequences[other] != sequence or places[other] > place + reach:
+                break
+            weight = weights[places[other] - place + reach]
+            total += weight * scores[other]
+            norm += weight
+        smoothed[frame] = total / norm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -10,15 +10,29 @@ from thrifty.errors import ScoreError
 from thrifty.types import FloatArray, IntArray
 
 
-def rank(ids: Sequence[str], scores: FloatArray) -> IntArray:
+class Ids(Protocol):
+    """N ids by number: a list, or a column that is read when asked."""
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, index: int, /) -> str:
+        """One id."""
+        ...
+
+
+def rank(ids: Ids, scores: FloatArray, count: int | None = None) -> IntArray:
     """Indices of the frames from most to least worth labelling.
 
     Args:
-        ids: `N` distinct ids.
+        ids: `N` distinct ids. Only those of the frames returned are looked at.
         scores: `N` finite scores, higher first.
+        count: How many of the best are wanted; all if left out. With them come all that tie with the last, so a longer
+            ranking always begins with a shorter one.
 
     Returns:
-        `N` int64, a permutation of 0..N-1; equal scores are ordered by id.
+        Distinct int64 in 0..N-1; equal scores are ordered by id.
 
     Raises:
         ScoreError: A score is NaN or infinite; the message names the frame.
@@ -33,4 +47,15 @@ def rank(ids: Sequence[str], scores: FloatArray) -> IntArray:
         raise ScoreError(
             f"frame {ids[worst]}: score is {scores[worst]}; every score must be finite to be ranked"
         )
-    return np.lexsort((np.asarray(ids, dtype=np.str_), -scores)).astype(np.int64)
+    members = _best(scores, len(scores) if count is None else count)
+    names = np.array([ids[int(member)] for member in members], dtype=np.str_)
+    return members[np.lexsort((names, -scores[members]))]
+
+
+def _best(scores: FloatArray, count: int) -> IntArray:
+    if count >= len(scores):
+        return np.arange(len(scores), dtype=np.int64)
+    if count < 1:
+        return np.zeros(0, dtype=np.int64)
+    at = len(scores) - count
+    return np.flatnonzero(scores >= np.partition(scores, at)[at])

@@ -12,15 +12,16 @@ Stills have no neighbours and are always free to be chosen. Choosing without rul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from thrifty.errors import BudgetError
-from thrifty.selection.ranking import rank
-from thrifty.types import BoolArray, FloatArray, IntArray, Record
+from thrifty.selection.ranking import Ids, rank
+from thrifty.timeline import STILL, Timeline
+from thrifty.types import BoolArray, FloatArray, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,22 @@ class Choice:
     held: tuple[Held, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """N unlabelled frames, as arrays.
+
+    Attributes:
+        ids: Distinct ids.
+        timeline: Where they stand in time.
+    """
+
+    ids: Ids
+    timeline: Timeline
+
+    def __len__(self) -> int:
+        return len(self.timeline)
+
+
 def choose(
     candidates: Sequence[Record],
     scores: FloatArray,
@@ -94,80 +111,133 @@ def choose(
         BudgetError: There are fewer candidates than `budget`.
         ScoreError: A score is not finite.
     """
+    numbers: dict[str, int] = {}
+    now, before = (
+        Candidates([record.id for record in records], Timeline.of(records, numbers))
+        for records in (candidates, earlier)
+    )
+    return choose_among(now, scores, budget, rules, before)
+
+
+def choose_among(
+    candidates: Candidates,
+    scores: FloatArray,
+    budget: int,
+    rules: Rules,
+    earlier: Candidates | None = None,
+) -> Choice:
+    """As `choose`, on arrays: of ten million frames only the best few thousand are ever ordered.
+
+    Args:
+        candidates: `N` unlabelled frames.
+        scores: `N` finite scores.
+        budget: Frames to take, b >= 0.
+        rules: Reach of the temporal rules.
+        earlier: Frames chosen in earlier cycles, sequences numbered alike.
+
+    Raises:
+        BudgetError: There are fewer candidates than `budget`.
+        ScoreError: A score is not finite.
+    """
     if budget > len(candidates):
         raise BudgetError(
             f"{budget} frames are to be chosen but only {len(candidates)} are left; lower b or the number of cycles"
         )
-    order = rank([record.id for record in candidates], scores)
-    timeline = _Timeline(candidates)
-    timeline.block_all(earlier, rules.later, Rule.LATER)
+    blocks = _Blocks(candidates)
+    if earlier is not None:
+        blocks.block_all(earlier, rules.later)
+    ranking = _Ranking(candidates.ids, scores, budget)
     taken: list[Chosen] = []
     free = np.ones(len(candidates), dtype=np.bool_)
     # A rule that has given way is dropped for the rest of the cycle.
     for dropped in ((), (Rule.CURRENT,), (Rule.CURRENT, Rule.LATER)):
-        for index in order:
+        for index in ranking:
             if len(taken) == budget:
                 break
-            if free[index] and not timeline.is_blocked(index, dropped):
+            if free[index] and not blocks.hold(index, dropped):
                 free[index] = False
                 taken.append(Chosen(int(index), dropped))
-                timeline.block(candidates[index], rules.current, Rule.CURRENT)
-    return Choice(tuple(taken), tuple(timeline.held(order, taken, free)))
+                blocks.block(index, rules.current)
+    return Choice(tuple(taken), tuple(blocks.held(ranking, taken, free)))
 
 
-class _Timeline:
+class _Ranking:
+    """Candidates best first, ordered as far as somebody looks."""
+
+    def __init__(self, ids: Ids, scores: FloatArray, budget: int) -> None:
+        self._ids, self._scores = ids, scores
+        self._order = rank(ids, scores, _LOOK_AHEAD * max(budget, 1))
+
+    def __iter__(self) -> Iterator[int]:
+        at = 0
+        while True:
+            while at < len(self._order):
+                yield int(self._order[at])
+                at += 1
+            if at == len(self._scores):
+                return
+            self._order = rank(self._ids, self._scores, _FURTHER * at)
+
+    def before(self, chosen: set[int]) -> list[int]:
+        """All that stand above the lowest of the chosen, which have all been looked at."""
+        places = np.flatnonzero(np.isin(self._order, list(chosen)))
+        return [int(index) for index in self._order[: places[-1]]]
+
+
+# With the paper's rules one choice holds back up to 30 frames.
+_LOOK_AHEAD = 64
+_FURTHER = 8
+
+
+class _Blocks:
     """Who is blocked by whom: per candidate and rule, the chosen frame that came first."""
 
-    def __init__(self, candidates: Sequence[Record]) -> None:
-        self._sequences = _by_sequence(candidates)
+    def __init__(self, candidates: Candidates) -> None:
+        self._ids, self._timeline = candidates.ids, candidates.timeline
+        order = self._timeline.order
+        self._sequences = self._timeline.sequences[order]
+        self._places = self._timeline.places[order]
         count = len(candidates)
         self._blockers: dict[Rule, dict[int, tuple[str, int]]] = {rule: {} for rule in Rule}
         self._blocked: dict[Rule, BoolArray] = {
             rule: np.zeros(count, dtype=np.bool_) for rule in Rule
         }
 
-    def block_all(self, records: Sequence[Record], reach: int, rule: Rule) -> None:
-        for record in records:
-            self.block(record, reach, rule)
+    def block_all(self, earlier: Candidates, reach: int) -> None:
+        timeline = earlier.timeline
+        for index in range(len(earlier)):
+            where = (int(timeline.sequences[index]), int(timeline.places[index]))
+            self._block(earlier.ids[index], where, reach, Rule.LATER)
 
-    def block(self, record: Record, reach: int, rule: Rule) -> None:
-        if (
-            reach < 1
-            or record.place is None
-            or record.sequence is None
-            or record.sequence not in self._sequences
-        ):
+    def block(self, index: int, reach: int) -> None:
+        where = (int(self._timeline.sequences[index]), int(self._timeline.places[index]))
+        self._block(self._ids[index], where, reach, Rule.CURRENT)
+
+    def _block(self, chosen: str, where: tuple[int, int], reach: int, rule: Rule) -> None:
+        sequence, place = where
+        if reach < 1 or sequence == STILL:
             return
-        members, places = self._sequences[record.sequence]
-        first = np.searchsorted(places, record.place - reach, side="left")
-        last = np.searchsorted(places, record.place + reach, side="right")
+        begin = int(np.searchsorted(self._sequences, sequence, side="left"))
+        end = int(np.searchsorted(self._sequences, sequence, side="right"))
+        places = self._places[begin:end]
+        first = begin + int(np.searchsorted(places, place - reach, side="left"))
+        last = begin + int(np.searchsorted(places, place + reach, side="right"))
+        members = self._timeline.order[first:last]
         blockers = self._blockers[rule]
-        for member, place in zip(members[first:last], places[first:last], strict=True):
-            blockers.setdefault(int(member), (record.id, abs(int(place) - record.place)))
-        self._blocked[rule][members[first:last]] = True
+        for member, other in zip(members.tolist(), self._places[first:last].tolist(), strict=True):
+            blockers.setdefault(member, (chosen, abs(other - place)))
+        self._blocked[rule][members] = True
 
-    def is_blocked(self, index: int, dropped: Sequence[Rule]) -> bool:
+    def hold(self, index: int, dropped: Sequence[Rule]) -> bool:
         return any(bool(self._blocked[rule][index]) for rule in Rule if rule not in dropped)
 
-    def held(self, order: IntArray, taken: Sequence[Chosen], free: BoolArray) -> list[Held]:
+    def held(self, ranking: _Ranking, taken: Sequence[Chosen], free: BoolArray) -> Iterator[Held]:
         """The frames ranked above the lowest choice that stayed behind."""
-        if not taken:
-            return []
-        chosen = {choice.index for choice in taken}
-        lowest = max(place for place, index in enumerate(order) if int(index) in chosen)
-        return [self._reason(int(index)) for index in order[:lowest] if free[index]]
+        if taken:
+            above = ranking.before({choice.index for choice in taken})
+            yield from (self._reason(index) for index in above if free[index])
 
     def _reason(self, index: int) -> Held:
         rule = next(rule for rule in (Rule.LATER, Rule.CURRENT) if self._blocked[rule][index])
         because, distance = self._blockers[rule][index]
         return Held(index, rule, because, distance)
-
-
-def _by_sequence(records: Sequence[Record]) -> Mapping[str, tuple[IntArray, IntArray]]:
-    """Candidates of each sequence: their indices and places, in order of time."""
-    groups: dict[str, list[tuple[int, int]]] = {}
-    for index, record in enumerate(records):
-        if record.sequence is not None and record.place is not None:
-            groups.setdefault(record.sequence, []).append((record.place, index))
-    ordered = {name: np.array(sorted(pairs), dtype=np.int64) for name, pairs in groups.items()}
-    return {name: (pairs[:, 1], pairs[:, 0]) for name, pairs in ordered.items()}

@@ -13,6 +13,7 @@ from thrifty.scoring.forms import DivergenceSettings, pixel_scores, score_frames
 from thrifty.scoring.smoothing import gaussian_weights, smooth
 from thrifty.selection.temporal import Rules, choose
 from thrifty.strategies.strategy import Decision
+from thrifty.timeline import Timeline
 from thrifty.types import FloatArray, Need, Record
 
 
@@ -52,9 +53,7 @@ class Divergence:
         """Smooth within each video (equation 6), rank, and choose under the rules."""
         if observed is None:
             raise ValueError("divergence needs the scores that `observe` returns")
-        sequences = [record.sequence for record in candidates]
-        places = np.array([record.place or 0 for record in candidates], dtype=np.int64)
-        smoothed = smooth(observed, sequences, places, self.weights)
+        smoothed = smooth(observed, Timeline.of(candidates), self.weights)
         return Decision(
             observed, smoothed, choose(candidates, smoothed, budget, self.rules, earlier)
         )
