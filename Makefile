@@ -7,7 +7,7 @@ DEV_READY := $(VENV)/.ready-dev
 OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test bench check format clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ demo: $(READY) ## Run active learning on the rendered street and write its page 
 
 test: $(DEV_READY) ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+bench: $(DEV_READY) ## Measure what scoring costs and print the table (BENCH="--million" for all of it)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(DEV_READY) ## Run every static rule: format, lint, types, import layers
 	$(BIN)/ruff format --check .

@@ -7,8 +7,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from thrifty.scoring.kernels.elementary import FAST, minor_entropy, surprise
-from thrifty.scoring.kernels.sweep import SOFTMAX, column_taps, read_row, settle_row, unfolded
+from thrifty.scoring.kernels.elementary import FAST, minor_entropy, sigmoid_with_entropy, surprise
+from thrifty.scoring.kernels.sweep import (
+    LOGITS,
+    SIGMOID,
+    SOFTMAX,
+    column_taps,
+    read_row,
+    settle_row,
+    unfolded,
+    widen_level,
+)
 
 _F = np.float32
 
@@ -54,19 +63,106 @@ def sweep_passes(
     score = np.empty(width, dtype=np.float64)
     best = np.zeros(width, dtype=np.float32)
     total = np.zeros(width, dtype=np.float64)
+    plain = mode[0] == SIGMOID and mode[1] == LOGITS and measure != MEAN_DEVIATION
     for row in range(rows[0], rows[1]):
         means[:] = 0.0
         squares[:] = 0.0
-        for one in range(passes):
-            read_row(values[one], layout, mode, row, taps, steps, wide[one], held[one], entering)
-            for index in range(count + 1):
-                _add_share(means[index], entering[index], 1.0 / passes)
-            if measure == MEAN_DEVIATION:
-                for index in range(count):
-                    _add_square(squares[index], entering[index], 1.0 / passes)
+        if plain:
+            _add_passes(values, layout, row, taps, steps, wide, held, means)
+        else:
+            for one in range(passes):
+                read_row(
+                    values[one], layout, mode, row, taps, steps, wide[one], held[one], entering
+                )
+                _add_row(entering, means, squares)
+        means /= passes
+        squares /= passes
         score[:] = 0.0
         _measure_row(score, means, squares, shapes, measure, mode[0])
         settle_row(row, rows[1], score, best, total, tiles, found, pixels)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_passes(
+    values: Any, layout: Any, row: int, taps: Any, steps: Any, wide: Any, held: Any, sums: Any
+) -> None:
+    """Add all passes' probabilities and, last, their entropies: the common case, without a stop in between."""
+    shapes = layout[1]
+    passes = len(values)
+    entropies = sums[len(sums) - 1]
+    width = sums.shape[1]
+    # Separate arrays: the compiler must see that they do not overlap.
+    room = (
+        np.empty(width, dtype=np.float32),
+        np.empty(width, dtype=np.float32),
+        np.empty(width, dtype=np.float32),
+    )
+    index = 0
+    for level in range(len(shapes)):
+        step, side = _F(0.0), 0
+        for one in range(passes):
+            # All passes have the same levels, so what they return is the same too.
+            step, side = widen_level(
+                values[one], layout, level, index, row, taps, steps, wide[one], held[one]
+            )
+        for _ in range(shapes[level, 0]):
+            # Three passes at a time: a third of the reading and writing of sums.
+            for one in range(0, passes - 2, 3):
+                a, b, c = wide[one], wide[one + 1], wide[one + 2]
+                above = (a[side, index], b[side, index], c[side, index])
+                below = (a[1 - side, index], b[1 - side, index], c[1 - side, index])
+                _squash_three(above, below, step, room)
+                _add_room(room, sums[index], entropies)
+            for one in range(passes - passes % 3, passes):
+                a = wide[one]
+                _squash_one(a[side, index], a[1 - side, index], step, room)
+                _add_room(room, sums[index], entropies)
+            index += 1
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _squash_one(above: Any, below: Any, step: Any, room: Any) -> None:
+    likely, folded, entropy = room
+    rest = _F(1.0) - step
+    for x in range(len(folded)):
+        folded[x], entropy[x] = _squash(above[x] * rest + below[x] * step)
+        likely[x] = _likely(folded[x])
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _squash_three(above: Any, below: Any, step: Any, room: Any) -> None:
+    """Sums over three passes, in float32 alone: beside float64 the compiler makes vectors half as long."""
+    likely, folded, entropy = room
+    a, b, c = above
+    d, e, f = below
+    rest = _F(1.0) - step
+    for x in range(len(folded)):
+        first, one = _squash(a[x] * rest + d[x] * step)
+        second, two = _squash(b[x] * rest + e[x] * step)
+        third, three = _squash(c[x] * rest + f[x] * step)
+        likely[x] = _likely(first) + _likely(second) + _likely(third)
+        folded[x] = first + second + third
+        entropy[x] = one + two + three
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_room(room: Any, sums: Any, entropies: Any) -> None:
+    likely, folded, entropy = room
+    for x in range(len(sums)):
+        sums[x] += np.float64(likely[x]) + np.float64(folded[x])
+        entropies[x] += np.float64(entropy[x])
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _squash(logit: Any) -> Any:
+    """A logit's probability, as its distance from 0 or (negative) from 1, and its entropy."""
+    minor, entropy = sigmoid_with_entropy(logit)
+    return (-minor if logit > _F(0.0) else minor), entropy
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _likely(folded: Any) -> Any:
+    return _F(1.0) if folded < _F(0.0) else _F(0.0)
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -92,16 +188,16 @@ def _measure_row(
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _add_share(sums: Any, values: Any, share: float) -> None:
-    for x in range(len(sums)):
-        sums[x] += unfolded(values[x]) * share
-
-
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _add_square(sums: Any, values: Any, share: float) -> None:
-    for x in range(len(sums)):
-        value = unfolded(values[x])
-        sums[x] += value * value * share
+def _add_row(row: Any, sums: Any, squares: Any) -> None:
+    """Add a pass's folded probabilities, their squares and, last, its entropies."""
+    for index in range(len(squares)):
+        for x in range(row.shape[1]):
+            value = unfolded(row[index, x])
+            sums[index, x] += value
+            squares[index, x] += value * value
+    last = len(squares)
+    for x in range(row.shape[1]):
+        sums[last, x] += np.float64(row[last, x])
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")

@@ -73,7 +73,9 @@ def sweep_band(
     running = np.empty(width + 2 * reach[1] + 1, dtype=np.float64)
     entering = np.zeros((count + 1, width), dtype=np.float32)
     score = np.empty(width, dtype=np.float64)
-    sums = np.empty(width, dtype=np.float64)
+    sums = np.empty((2, width), dtype=np.float64)
+    weight = np.empty(width, dtype=np.float64)
+    means = np.empty((2, width), dtype=np.float32)
     best = np.zeros(width, dtype=np.float32)
     total = np.zeros(width, dtype=np.float64)
     share = _column_shares(width, reach[1])
@@ -91,13 +93,22 @@ def sweep_band(
         row = at - radius
         if row < rows[0]:
             continue
-        window = min(row + radius, height - 1) - max(row - radius, 0) + 1
+        _weigh(share, min(row + radius, height - 1) - max(row - radius, 0) + 1, weight)
         score[:] = 0.0
-        for index in range(count):
-            _window_sums(columns[index], reach[1], running, sums)
-            _add_entropy(score, sums, share, window, mode[0])
-        _window_sums(columns[count], reach[1], running, sums)
-        _finish(score, sums, share, window)
+        # Two maps at a time: half the reading and writing of scores.
+        for index in range(0, count - 1, 2):
+            _window_sums(columns[index], reach[1], running, sums[0])
+            _window_sums(columns[index + 1], reach[1], running, sums[1])
+            _narrow(sums[0], weight, means[0])
+            _narrow(sums[1], weight, means[1])
+            _add_entropies(score, means, mode[0])
+        if count % 2:
+            _window_sums(columns[count - 1], reach[1], running, sums[0])
+            _narrow(sums[0], weight, means[0])
+            means[1] = _ZERO
+            _add_entropies(score, means, mode[0])
+        _window_sums(columns[count], reach[1], running, sums[0])
+        _take_off(score, sums[0], weight)
         settle_row(row, rows[1], score, best, total, tiles, found, pixels)
 
 
@@ -181,37 +192,68 @@ def read_row(
     held: Any,
     entering: Any,
 ) -> None:
-    """Fill a row of folded probabilities for every map, and of the entropies summed over them.
-
-    Two rows of each map stand ready, widened to the image (`wide`; `held` says which), since several rows of the
-    image lie between the same two.
-    """
-    begins, shapes, spans = layout
+    """Fill a row of folded probabilities for every map, and of the entropies summed over them."""
+    shapes = layout[1]
     entropies = entering[len(entering) - 1]
     entropies[:] = _ZERO
     index = 0
-    for level in range(len(begins)):
-        channels, rows, width = shapes[level]
-        low, high, step = _tap(row, rows, spans[level, 0])
-        members = slice(index, index + channels)
-        # A row always stands on the side of its parity; at the lower border both sides hold the last row.
-        for side, wanted in ((low % 2, low), (1 - low % 2, high)):
-            if held[level, side] != wanted:
-                held[level, side] = wanted
-                for channel in range(channels):
-                    begin = begins[level] + (channel * rows + wanted) * width
-                    narrow = values[begin : begin + width]
-                    _widen(narrow, taps[level], steps[level], wide[side, index + channel])
-        above, below = wide[low % 2, members], wide[1 - low % 2, members]
+    for level in range(len(shapes)):
+        members = slice(index, index + shapes[level, 0])
+        step, side = widen_level(values, layout, level, index, row, taps, steps, wide, held)
+        above, below = wide[side, members], wide[1 - side, members]
         if mode[0] == SOFTMAX:
             _softmax_row(above, below, step, mode[1], entering[members], entropies)
         else:
-            for channel in range(channels):
+            for channel in range(len(above)):
                 to = entering[index + channel]
                 _sigmoid_row(above[channel], below[channel], step, mode[1], to, entropies)
-        index += channels
+        index += shapes[level, 0]
     for x in range(len(entropies)):
         entropies[x] = _rounded(entropies[x])
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def widen_level(
+    values: Any,
+    layout: Any,
+    level: int,
+    index: int,
+    row: int,
+    taps: Any,
+    steps: Any,
+    wide: Any,
+    held: Any,
+) -> Any:
+    """Make sure that the two rows of a level's maps that a row of the image lies between stand ready.
+
+    They are widened to the image (`wide`; `held` says which they are), since several rows of the image lie between the
+    same two. A row always stands on the side of its parity; at the lower border both sides hold the last row.
+
+    Args:
+        values: As `sweep_band`.
+        layout: As `sweep_band`.
+        level: Which level.
+        index: Its first map.
+        row: Which row of the image.
+        taps: From `column_taps`.
+        steps: From `column_taps`.
+        wide: `2 x M x W` float32.
+        held: `L x 2` int64, -1 at first.
+
+    Returns:
+        How far the row lies along from the upper to the lower, and on which side the upper stands.
+    """
+    begins, shapes, spans = layout
+    channels, rows, width = shapes[level]
+    low, high, step = _tap(row, rows, spans[level, 0])
+    for side, wanted in ((low % 2, low), (1 - low % 2, high)):
+        if held[level, side] != wanted:
+            held[level, side] = wanted
+            for channel in range(channels):
+                begin = begins[level] + (channel * rows + wanted) * width
+                narrow = values[begin : begin + width]
+                _widen(narrow, taps[level], steps[level], wide[side, index + channel])
+    return step, low % 2
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -373,24 +415,48 @@ def _raise(values: Any, amount: float) -> None:
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _add_entropy(score: Any, sums: Any, share: Any, window: int, activation: int) -> None:
-    """Add the entropy of the mean of one map."""
-    scale = 1.0 / window
-    if activation == SIGMOID:
-        for x in range(len(score)):
-            mean = sums[x] * scale * share[x]
-            score[x] += np.float64(minor_entropy(_F(min(mean, 1.0 - mean))))
-    else:
-        for x in range(len(score)):
-            score[x] += np.float64(surprise(_F(sums[x] * scale * share[x])))
+def _weigh(share: Any, rows: int, weight: Any) -> None:
+    """One over the number of pixels in the window around each pixel of a row."""
+    for x in range(len(share)):
+        weight[x] = share[x] / rows
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _finish(score: Any, entropies: Any, share: Any, window: int) -> None:
-    """Take off the mean entropy; rounding may leave a trace below zero, which is zero."""
-    scale = 1.0 / window
+def _narrow(sums: Any, weight: Any, folded: Any) -> None:
+    """Means of windows as float32, folded."""
+    for x in range(len(sums)):
+        mean = sums[x] * weight[x]
+        folded[x] = _F(mean if mean <= 0.5 else mean - 1.0)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _add_entropies(score: Any, folded: Any, activation: int) -> None:
+    """Add the entropies of two maps' means.
+
+    Each loop keeps to one type: beside float64 the compiler makes vectors of float32 half as long.
+    """
+    first, second = folded[0], folded[1]
+    if activation == SIGMOID:
+        for x in range(len(score)):
+            first[x] = minor_entropy(abs(first[x])) + minor_entropy(abs(second[x]))
+    else:
+        for x in range(len(score)):
+            first[x] = _class_part(first[x]) + _class_part(second[x])
     for x in range(len(score)):
-        score[x] = max(score[x] - entropies[x] * scale * share[x], 0.0)
+        score[x] += np.float64(first[x])
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _class_part(folded: Any) -> Any:
+    """One class's part of a categorical entropy."""
+    return surprise(folded if folded >= _ZERO else _ONE + folded)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _take_off(score: Any, entropies: Any, weight: Any) -> None:
+    """Take off the mean entropy; rounding may leave a trace below zero, which is zero."""
+    for x in range(len(score)):
+        score[x] = max(score[x] - entropies[x] * weight[x], 0.0)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -1,0 +1,1 @@
+"""What scoring costs, as ratios taken side by side in one process. Run `make bench`."""
