@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image as Pillow
 
+from benchmarks.memory import peak_bytes
 from benchmarks.timing import Row
 from thrifty.config import DetectorSection
 from thrifty.data.pool import Pool
@@ -91,7 +91,7 @@ def _memory(sizes: Sequence[int]) -> Row:
             text=True,
         )
         seconds.append(time.perf_counter() - began)
-        peaks.append(int(done.stdout) / 1024)
+        peaks.append(int(done.stdout) / 2**20)
     growth = peaks[1] / peaks[0] - 1
     return Row(
         f"peak memory while scoring {sizes[0]:,} and {sizes[1]:,} frames, stub detector",
@@ -103,7 +103,7 @@ def _memory(sizes: Sequence[int]) -> Row:
 
 
 def _score_stub(size: int) -> None:
-    """Score a list that names the same few pictures over and over, and print the peak memory in KiB."""
+    """Score a list that names the same few pictures over and over, and print the peak memory in bytes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(100):
@@ -118,7 +118,7 @@ def _score_stub(size: int) -> None:
         count = score_pool(scoring, folder / "scores.parquet")
         if count.scored != size:
             raise RuntimeError(f"{count.scored} of {size} frames were scored")
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # noqa: T201
+    print(peak_bytes())  # noqa: T201
 
 
 if __name__ == "__main__":

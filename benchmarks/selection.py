@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from benchmarks.memory import peak_bytes
 from benchmarks.timing import Row
 from thrifty.scoring.smoothing import gaussian_weights, smooth
 from thrifty.selection.temporal import Candidates, Rules, choose_among
@@ -58,8 +58,7 @@ def _choose() -> None:
     seconds = time.perf_counter() - began
     if len(choice.chosen) != BUDGET:
         raise RuntimeError("fewer frames were chosen than asked for")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    print(seconds, middle - began, peak)  # noqa: T201
+    print(seconds, middle - began, peak_bytes() / 1e9)  # noqa: T201
 
 
 if __name__ == "__main__":
