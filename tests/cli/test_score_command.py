@@ -183,3 +183,35 @@ def test_a_bad_detector_is_one_line_and_leaves_no_scores(
     assert line.startswith("thrifty: ")
     assert message in line
     assert not (place / "scores.parquet").exists()
+
+
+def test_look_writes_a_picture_and_arrays_of_one_frame(place: Path) -> None:
+    def look(out: str, *more: str) -> subprocess.CompletedProcess[str]:
+        arguments = [
+            "look",
+            "pool/clip.avi",
+            "--frame",
+            "3",
+            "--detector",
+            "own:make",
+            "--out",
+            out,
+        ]
+        return subprocess.run(
+            [sys.executable, "-m", "thrifty", *arguments, *more],
+            capture_output=True,
+            text=True,
+            cwd=place,
+            env=environment(place),
+            check=False,
+        )
+
+    result = look("heat.png")
+    assert result.returncode == 0, result.stderr
+    assert (place / "heat.png").read_bytes().startswith(b"\x89PNG")
+    assert look("heat.npz").returncode == 0
+    heat = np.load(place / "heat.npz")
+    assert result.stdout == f"score {float(heat['score']):.6f}: heat.png\n"
+    assert heat["levels"].shape[1:] == heat["total"].shape == (64, 96)
+    assert "end the name in .png" in look("heat.gif").stderr
+    assert "has 40 frames, so none with number 99" in look("heat.png", "--frame", "99").stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from enum import StrEnum
@@ -9,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
@@ -17,10 +19,12 @@ import thrifty
 from thrifty.cli.console import ConsoleProgress, summary_table
 from thrifty.config import Preset, Recipe, load_recipe, parse_recipe
 from thrifty.data.pool import Pool
-from thrifty.detectors.catalogue import FORMS
+from thrifty.detectors.catalogue import FORMS, open_detector
 from thrifty.engine.local import BATCH
 from thrifty.errors import RecipeError, RunError, ThriftyError
+from thrifty.files import replace_file
 from thrifty.report.gather import gather
+from thrifty.report.heat import as_archive, draw, encode, measure
 from thrifty.report.page import write
 from thrifty.report.summary import summarize
 from thrifty.scored_pool import Scoring, score_pool
@@ -146,6 +150,40 @@ def score(
     typer.echo(f"{count.scored} frames scored: {out}")
     if count.broken:
         typer.echo(f"{count.broken} could not be decoded: {unreadable_beside(out)}", err=True)
+
+
+@app.command()
+def look(
+    frame: Annotated[Path, typer.Argument(help="A picture, or a video (see --frame).")],
+    detector: Annotated[str, typer.Option(help=f"Your detector: {FORMS}.")],
+    out: Annotated[Path, typer.Option(help="Picture (.png, .jpg) or arrays (.npz) to write.")],
+    number: Annotated[int, typer.Option("--frame", min=0, help="Which frame of a video.")] = 0,
+    preset: Annotated[
+        Preset, typer.Option(help="Radius and regions of the paper, or of the authors' code.")
+    ] = Preset.PAPER,
+    scale: Annotated[
+        float, typer.Option(min=0.01, max=4, help="Pixels the detector sees per stored pixel.")
+    ] = 1.0,
+    regions: Annotated[int, typer.Option(min=0, help="How many regions to outline.")] = 5,
+    device: Annotated[
+        Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")
+    ] = Device.AUTO,
+) -> None:
+    """Show where in a frame the detector contradicts itself: head by head, summed, and the highest regions."""
+    if out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".npz"}:
+        raise RunError(f"{out}: end the name in .png or .jpg for a picture, in .npz for arrays")
+    settings = (
+        DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
+    )
+    seen = Pool(frame, scale=scale).frame(number)
+    heat = measure(open_detector(detector, _device(device)).class_maps([seen]), settings, regions)
+    if out.suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **as_archive(heat))  # type: ignore[arg-type]
+    else:
+        buffer = encode(draw(seen.image, heat), out.suffix)
+    replace_file(out, buffer.getvalue())
+    typer.echo(f"score {heat.score:.6f}: {out}")
 
 
 @app.command()

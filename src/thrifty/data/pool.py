@@ -115,6 +115,21 @@ class Pool:
                     future.cancel()
         finished.check_end()
 
+    def frame(self, number: int = 0) -> Frame:
+        """The n-th frame of a pool, counted from 0.
+
+        Raises:
+            DataError: As `stream`, or there are fewer frames.
+            FrameError: It cannot be decoded.
+        """
+        seen = -1
+        for seen, item in enumerate(self.stream()):
+            if seen == number:
+                if isinstance(item, Broken):
+                    raise FrameError(item.reason)
+                return item
+        raise DataError(f"{self.path}: has {seen + 1} frames, so none with number {number}")
+
     def _root(self) -> Path:
         return self.path if self.path.is_dir() else self.path.parent
 
