@@ -1,12 +1,15 @@
 """What the README shows is what the package does."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import torch
 
 from thrifty.config import parse_recipe
+from thrifty.detectors.onnx import OnnxDescription
 
+DOCS = Path(__file__).parents[1] / "docs"
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -34,3 +37,18 @@ def test_both_commands_of_the_readme_are_in_the_makefile() -> None:
     for command in ("demo", "test"):
         assert f"make {command}" in README
         assert f"\n{command}:" in makefile
+
+
+def test_the_description_in_the_docs_is_one() -> None:
+    text = (DOCS / "detectors.md").read_text()
+    [example] = re.findall(r"```\n(layout.*?)```", text, flags=re.DOTALL)
+    described = OnnxDescription.model_validate(tomllib.loads(example))
+    assert set(tomllib.loads(example)) == set(OnnxDescription.model_fields)
+    assert described.fill == OnnxDescription().fill
+
+
+def test_every_page_that_a_page_names_is_there() -> None:
+    root = Path(__file__).parents[1]
+    for page in [*root.glob("*.md"), *DOCS.glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} names {target}"
