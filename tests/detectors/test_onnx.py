@@ -11,10 +11,12 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from tests import references
+from tests.devices import on
 from thrifty.data.pool import Pool
 from thrifty.detectors.onnx import OnnxDetector
 from thrifty.errors import DataError
-from thrifty.maps import Activation, MapKind
+from thrifty.maps import Activation, ClassMaps, MapKind
 from thrifty.scoring.forms import Form, score_frames
 from thrifty.types import Frame, Record
 
@@ -82,6 +84,26 @@ def test_yolox_finds_people_where_people_are(yolox: Path, real_data: Path) -> No
     fused = float(score_frames(maps))
     assert fused == pytest.approx(float(score_frames(maps, form=Form.REFERENCE)), rel=1e-5)
     assert fused > 0
+
+
+@pytest.mark.parametrize("form", Form)
+def test_every_form_scores_real_frames_alike(yolox: Path, real_data: Path, form: Form) -> None:
+    detector = OnnxDetector(yolox)
+    pictures = sorted((real_data / "pennfudan" / "images").iterdir())[
+        :: 1000 if form is Form.TRITON else 60
+    ]
+    for path in pictures:
+        maps = detector.class_maps([Pool(path, scale=0.5).frame()])
+        people = ClassMaps(
+            tuple(level[:, :1] for level in maps.levels),
+            maps.height,
+            maps.width,
+            maps.kind,
+            maps.activation,
+            maps.spans,
+        )
+        expected = references.frame_score(references.map_scores(people, 0, 9), 30)
+        assert float(score_frames(on(form, people), form=form)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_yolox_scores_equal_ours_from_its_raw_rows(yolox: Path) -> None:

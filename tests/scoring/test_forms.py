@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import references
+from tests.devices import on
 from thrifty.errors import ScoreError
 from thrifty.maps import Activation, ClassMaps, MapKind
 from thrifty.scoring import forms
@@ -37,14 +38,6 @@ def make_maps(
             level = level.softmax(1) if activation is Activation.SOFTMAX else level.sigmoid()
         levels.append(level)
     return ClassMaps(tuple(levels), *size, kind, activation)
-
-
-def on(form: Form, maps: ClassMaps) -> ClassMaps:
-    """The maps on a device where the form runs for real, if there is one."""
-    if form is Form.TRITON and torch.cuda.is_available():
-        levels = tuple(level.cuda() for level in maps.levels)
-        return ClassMaps(levels, maps.height, maps.width, maps.kind, maps.activation, maps.spans)
-    return maps
 
 
 def scored(maps: ClassMaps, radius: int, form: Form) -> np.ndarray:
