@@ -119,7 +119,8 @@ def _read_sigmoid_rows(
     tl.store(to, total, mask)
 
 
-@triton.jit
+# Else a chunk that begins with map 1 makes `first` a constant, which a loop may not count up.
+@triton.jit(do_not_specialize=["first", "last"])
 def _read_softmax_rows(
     maps: Any,
     size: Any,
