@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+
+from thrifty.errors import DataError
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -38,3 +42,40 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def replace_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Put a folder in place whole: written aside, then renamed; nothing is left if that fails.
+
+    Args:
+        path: Where it goes; its parent must exist. An empty folder there is replaced.
+        files: Path below the folder, with `/`, and content.
+
+    Raises:
+        DataError: There is something already, or a file's path leaves the folder or is taken twice.
+        OSError: The disk is full, or the parent cannot be written.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise DataError(
+            f"{path}: is there already; name a folder that does not exist, or remove it"
+        )
+    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        for name, content in files:
+            place = aside / name
+            if not place.resolve().is_relative_to(aside.resolve()):
+                raise DataError(
+                    f"{name}: lies outside the folder it is to be written to; rename it"
+                )
+            if place.exists():
+                raise DataError(
+                    f"{path / name}: would be written twice; give the images distinct names"
+                )
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+        aside.chmod(0o755)
+        aside.replace(path)
+        _flush_folder(path.parent)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise

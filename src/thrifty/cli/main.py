@@ -209,7 +209,7 @@ def find_recipe(name: str) -> tuple[Recipe, str]:
         RecipeError: There is neither, or it is not a recipe.
     """
     path = Path(name)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml" or path.is_file():
         return load_recipe(path)
     if name not in built_in_recipes():
         raise RecipeError(

@@ -72,13 +72,40 @@ def decode_picture(path: Path, file: BinaryIO) -> Image:
         # Decoders raise OSError without a number for a bad picture, and with one for a bad disk.
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        if isinstance(error, UnidentifiedImageError):
-            reason = "its content is no picture of a known kind"
-        else:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FrameError(
-            f"{path}: cannot decode this picture ({reason}); replace or remove the file"
+            f"{path}: cannot decode this picture ({_reason(error)}); replace or remove the file"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is no picture of a known kind"
+    if isinstance(error, Pillow.DecompressionBombError):
+        return "it claims more pixels than any camera makes"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture in pixels, EXIF orientation applied; its pixels are not decoded.
+
+    Raises:
+        DataError: The file is missing or no picture.
+    """
+    try:
+        with Pillow.open(path) as picture:
+            turned = picture.getexif().get(_ORIENTATION) in _TURNED
+            return picture.size[::-1] if turned else picture.size
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such picture; check the path") from error
+    except Exception as error:
+        raise DataError(
+            f"{path}: is no picture that can be read ({_reason(error)}); replace or remove the file"
+        ) from error
+
+
+_ORIENTATION = 0x0112
+_TURNED = frozenset({5, 6, 7, 8})
+"""EXIF orientations that lay the picture on its side."""
 
 
 def content_hash(path: Path) -> str:

@@ -130,6 +130,22 @@ def _index(path: Path, container: InputContainer) -> VideoIndex:
     )
 
 
+def video_size(path: Path) -> tuple[int, int]:
+    """Width and height of a video's frames in pixels, by its header.
+
+    Raises:
+        DataError: The file is missing or no video.
+    """
+    try:
+        with av.open(str(path)) as container:
+            context = container.streams.video[0].codec_context
+            return context.width, context.height
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise DataError(
+            f"{path}: cannot be read as a video ({_reason(error)}); copy it again from its source"
+        ) from error
+
+
 class VideoReader:
     """Reads frames of the video files below a folder.
 

@@ -1,0 +1,164 @@
+"""What is left of a data set in a format, and what is lost."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from thrifty.data.dataset import (
+    Attributes,
+    Category,
+    Corners,
+    Dataset,
+    Label,
+    LabelledImage,
+    video_frame,
+)
+from thrifty.data.formats.format import Trait
+
+Losses = Counter[Trait]
+"""How many of what a format has no place for."""
+
+
+def project(dataset: Dataset, holds: frozenset[Trait]) -> tuple[Dataset, Losses]:
+    """Leave out what a format cannot hold.
+
+    Args:
+        dataset: Anything.
+        holds: What the format has a place for.
+
+    Returns:
+        What is left, and how many of which thing are lost. Reading what was written of it gives it back.
+    """
+    losses: Losses = Counter()
+    images = tuple(_images(dataset.images, holds, losses))
+    categories, moved = _categories(dataset.categories, images, holds, losses)
+    if moved:
+        images = tuple(
+            replace(
+                image,
+                labels=tuple(
+                    replace(label, category=moved[label.category]) for label in image.labels
+                ),
+            )
+            for image in images
+        )
+    return Dataset(categories, images), +losses
+
+
+def _categories(
+    categories: tuple[Category, ...],
+    images: Iterable[LabelledImage],
+    holds: frozenset[Trait],
+    losses: Losses,
+) -> tuple[tuple[Category, ...], dict[int, int]]:
+    """The classes that stay, and, where some went, where the others moved to."""
+    moved: dict[int, int] = {}
+    kept = list(categories)
+    if Trait.EMPTY_CATEGORIES not in holds:
+        used = sorted({label.category for image in images for label in image.labels})
+        losses[Trait.EMPTY_CATEGORIES] = len(categories) - len(used)
+        moved = {old: new for new, old in enumerate(used)}
+        kept = [categories[index] for index in used]
+    if Trait.CATEGORY_IDS not in holds:
+        # Numbers that count from 1 say no more than the order does.
+        given = [category.id for category in categories]
+        if any(given) and given != list(range(1, len(given) + 1)):
+            losses[Trait.CATEGORY_IDS] = len(kept)
+        kept = [replace(category, id=None) for category in kept]
+    if Trait.SUPERCATEGORIES not in holds:
+        losses[Trait.SUPERCATEGORIES] = sum(bool(category.supercategory) for category in kept)
+        kept = [replace(category, supercategory="") for category in kept]
+    return tuple(kept), moved
+
+
+def _images(
+    images: Iterable[LabelledImage], holds: frozenset[Trait], losses: Losses
+) -> Iterable[LabelledImage]:
+    for image in images:
+        if Trait.STILLS not in holds and (image.video is None or image.frame is None):
+            losses[Trait.STILLS] += 1
+        elif Trait.EMPTY_IMAGES not in holds and not image.labels:
+            losses[Trait.EMPTY_IMAGES] += 1
+        else:
+            yield _image(image, holds, losses)
+
+
+def _image(image: LabelledImage, holds: frozenset[Trait], losses: Losses) -> LabelledImage:
+    if Trait.SIZES not in holds and image.width is not None:
+        losses[Trait.SIZES] += 1
+        image = replace(image, width=None, height=None)
+    if Trait.IMAGE_IDS not in holds and image.id is not None:
+        losses[Trait.IMAGE_IDS] += 1
+        image = replace(image, id=None)
+    if Trait.VIDEOS not in holds and image.video is not None:
+        told = video_frame(image.name)
+        if told != (image.video, image.frame):
+            losses[Trait.VIDEOS] += 1
+            image = replace(image, video=told[0] if told else None, frame=told[1] if told else None)
+    if Trait.IMAGE_ATTRIBUTES not in holds and image.attributes:
+        losses[Trait.IMAGE_ATTRIBUTES] += len(image.attributes)
+        image = replace(image, attributes={})
+    return replace(image, labels=tuple(_label(label, holds, losses) for label in image.labels))
+
+
+_PLAIN = (
+    (Trait.LABEL_IDS, "id", None),
+    (Trait.IGNORE, "ignore", False),
+    (Trait.CROWD, "crowd", False),
+    (Trait.OCCLUSION, "occlusion", 0),
+    (Trait.TRUNCATION, "truncation", 0.0),
+    (Trait.VISIBLE, "visible", None),
+    (Trait.VISIBILITY, "visibility", None),
+    (Trait.OUTLINES, "outline", None),
+    (Trait.GROUPS, "group", None),
+    (Trait.TRACKS, "track", None),
+    (Trait.SCORES, "score", None),
+)
+"""Traits that go with one field of a label, and what the field says where there is nothing to say."""
+
+
+def _label(label: Label, holds: frozenset[Trait], losses: Losses) -> Label:
+    changes: dict[str, object] = {}
+    if label.visible is not None and label.visibility is None and Trait.VISIBLE not in holds:
+        changes["visibility"] = _share(label.visible, label.box)
+        label = replace(label, visibility=_share(label.visible, label.box))
+    for trait, name, nothing in _PLAIN:
+        if trait not in holds and getattr(label, name) != nothing:
+            losses[trait] += 1
+            changes[name] = nothing
+    if label.occlusion > 1 and Trait.OCCLUSION in holds and Trait.OCCLUSION_LEVELS not in holds:
+        losses[Trait.OCCLUSION_LEVELS] += 1
+        changes["occlusion"] = 1
+    if label.truncation and Trait.TRUNCATION in holds and Trait.TRUNCATION_DEGREES not in holds:
+        losses[Trait.TRUNCATION_DEGREES] += label.truncation != 1
+        changes["truncation"] = 1.0
+    if label.attributes:
+        changes["attributes"] = _attributes(label.attributes, holds, losses)
+    return replace(label, **changes) if changes else label  # type: ignore[arg-type]
+
+
+def _attributes(given: Attributes, holds: frozenset[Trait], losses: Losses) -> Attributes:
+    if Trait.ATTRIBUTES not in holds:
+        losses[Trait.ATTRIBUTES] += len(given)
+        return {}
+    if Trait.TYPED_ATTRIBUTES in holds:
+        return given
+    losses[Trait.TYPED_ATTRIBUTES] += sum(not isinstance(value, str) for value in given.values())
+    return {name: as_text(value) for name, value in given.items()}
+
+
+def as_text(value: object) -> str:
+    """An attribute's value as text: itself, or JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _share(part: Corners, whole: Corners) -> float:
+    """Area of a part over the whole's, within 0 and 1; 0 where the whole has none."""
+    return min(1.0, _area(part) / _area(whole)) if _area(whole) > 0 else 0.0
+
+
+def _area(box: Corners) -> float:
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
