@@ -30,9 +30,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyData:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets beside the checkout."""
-    folder = Path(os.environ.get("THRIFTY_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    return _beside(Path(os.environ.get("THRIFTY_DATA", SHARED / "data")))
+
+
+@pytest.fixture(scope="session")
+def specimens() -> Path:
+    """The folder of real annotation files beside the checkout."""
+    return _beside(SHARED / "specimens")
+
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def _beside(folder: Path) -> Path:
     if not folder.is_dir():
-        message = f"{folder}: the real data sets are not here; set THRIFTY_DATA"
+        message = f"{folder}: the real files are not here"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)

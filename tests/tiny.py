@@ -1,6 +1,7 @@
 """A data set small enough to train on within a second: striped figures on noise, as stills and as a video."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -127,7 +128,9 @@ def write_video(
     pictures: list[np.ndarray],
     codec: str = "mpeg4",
     options: dict[str, str] | None = None,
+    times: Sequence[int] | None = None,
 ) -> None:
+    """Write a video of 10 frames a second, or with its frames at the given times, in milliseconds."""
     with av.open(str(path), "w") as container:
         stream = cast(
             VideoStream, container.add_stream(codec, rate=Fraction(10), options=options or {})
@@ -135,6 +138,11 @@ def write_video(
         stream.width, stream.height = pictures[0].shape[1], pictures[0].shape[0]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.gop_size = 8
-        for image in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for number, image in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            if times is not None:
+                frame.pts, frame.time_base = times[number], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())

@@ -62,20 +62,20 @@ def replace_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         for name, content in files:
-            place = aside / name
-            if not place.resolve().is_relative_to(aside.resolve()):
-                raise DataError(
-                    f"{name}: lies outside the folder it is to be written to; rename it"
-                )
-            if place.exists():
-                raise DataError(
-                    f"{path / name}: would be written twice; give the images distinct names"
-                )
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
+            _write_below(aside, name, content)
         aside.chmod(0o755)
         aside.replace(path)
         _flush_folder(path.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def _write_below(folder: Path, name: str, content: bytes) -> None:
+    place = folder / name
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{name}: lies outside the folder it is to be written to; rename it")
+    if place.exists():
+        raise DataError(f"{name}: would be written twice; give the images distinct names")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)

@@ -42,6 +42,8 @@ class Scoring:
         return {
             "pool": str(self.pool.path.resolve()),
             "every": str(self.pool.every),
+            "per second": repr(self.pool.per_second),
+            "sequences": repr(self.pool.sequences),
             "scale": repr(self.pool.scale),
             "detector": identify(self.detector),
             "score": repr(self.settings),

@@ -1,13 +1,16 @@
 """Pools as streams: what is read, in which order, and how a reader goes on."""
 
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from tests.tiny import VIDEO_FRAMES, TinyData
+from tests.data.norpix import write_seq
+from tests.tiny import VIDEO_FRAMES, TinyData, write_video
 from thrifty.data.pool import Broken, Done, Pool
 from thrifty.data.stills import content_hash
 from thrifty.data.video import VideoReader, index_video
@@ -166,3 +169,80 @@ def test_bad_pools_are_refused(
         path.write_text(content)
     with pytest.raises(DataError, match=message):
         list(Pool(path).stream())
+
+
+def test_frames_a_second_are_taken_by_time_whatever_the_frame_rate(tmp_path: Path) -> None:
+    """A video whose frames stand 40 ms apart at first and 400 ms later on."""
+    times = [*range(0, 1000, 40), *range(1000, 4000, 400)]
+    path = tmp_path / "varied.mkv"
+    write_video(path, [np.full((16, 32, 3), n, np.uint8) for n in range(len(times))], times=times)
+    found = [
+        (frame.record.frame, frame.record.place)
+        for frame in Pool(path, per_second=2).stream()
+        if isinstance(frame, Frame)
+    ]
+    assert [times[frame] for frame, _ in found] == [0, 520, 1000, 1800, 2200, 2600, 3000, 3800]
+    # Nothing was shown between 1.5 and 1.8 s but at 1.4 and 1.8: the tick at 1.5 s goes to the frame at 1.8 s.
+    assert [place for _, place in found] == [0, 1, 2, 3, 4, 5, 6, 7]
+    done = [Done("varied.mkv", frame, broken=False) for frame, _ in found[:3]]
+    rest = [identity(item) for item in Pool(path, per_second=2).stream(done)]
+    assert [item.frame for item in rest] == [frame for frame, _ in found[3:]]
+
+
+def test_the_pictures_of_a_folder_can_be_one_video(tmp_path: Path) -> None:
+    root = tmp_path / "pool"
+    for name in ("a/img10.png", "a/img2.png", "a/img1.png", "b/1.png", "0.png"):
+        draw(root / name, len(name))
+    found = [item.record for item in Pool(root, sequences=True).stream() if isinstance(item, Frame)]
+    assert [(record.source, record.sequence, record.place) for record in found] == [
+        ("0.png", ".", 0),
+        ("a/img1.png", "a", 0),
+        ("a/img2.png", "a", 1),
+        ("a/img10.png", "a", 2),
+        ("b/1.png", "b", 0),
+    ]
+    some = [
+        item for item in Pool(root, sequences=True, every=2).stream() if isinstance(item, Frame)
+    ]
+    assert [(item.record.source, item.record.place) for item in some] == [
+        ("0.png", 0),
+        ("a/img1.png", 0),
+        ("a/img10.png", 1),
+        ("b/1.png", 0),
+    ]
+    done = [as_done(item) for item in some]
+    for count in range(len(some) + 1):
+        rest = list(Pool(root, sequences=True, every=2).stream(done[:count]))
+        assert [identity(item) for item in rest] == [identity(item) for item in some[count:]]
+
+
+def test_a_damaged_frame_in_the_middle_does_not_end_a_video_on_resuming(tmp_path: Path) -> None:
+    path = tmp_path / "a.seq"
+    write_seq(path, [np.full((6, 10, 3), n, np.uint8) for n in range(6)], 2)
+    content = path.read_bytes()
+    second = content.index(b"\x89PNG", content.index(b"\x89PNG") + 1)
+    path.write_bytes(content[: second + 20] + b"\xff" * 20 + content[second + 40 :])
+    whole = list(Pool(path).stream())
+    assert [isinstance(item, Broken) for item in whole] == [False, True, False, False, False, False]
+    for count in range(len(whole) + 1):
+        rest = list(Pool(path).stream([as_done(item) for item in whole[:count]]))
+        assert [identity(item) for item in rest] == [identity(item) for item in whole[count:]]
+
+
+def test_both_kinds_of_sampling_at_once_are_refused(tiny: TinyData) -> None:
+    with pytest.raises(DataError, match="exclude each other"):
+        Pool(tiny.video, every=2, per_second=1.0)
+
+
+def test_a_picture_that_claims_a_billion_pixels_is_one_broken_entry(tmp_path: Path) -> None:
+    size = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    chunks = chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    [item] = Pool(tmp_path).stream()
+    assert isinstance(item, Broken)
+    assert "more pixels than any camera makes" in item.reason
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    body = name + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tests.tiny import HEIGHT, VIDEO_FRAMES, WIDTH, TinyData, write_video
-from thrifty.data.video import VideoIndex, VideoReader, index_video
+from thrifty.data.clip import VideoIndex
+from thrifty.data.video import VideoReader, index_video
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Record
 

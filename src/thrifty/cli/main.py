@@ -131,6 +131,14 @@ def score(
     top: Annotated[int, typer.Option(min=1, help="Regions that top-k averages.")] = 10,
     quantile: Annotated[float, typer.Option(min=0, max=1, help="Which quantile.")] = 0.9,
     every: Annotated[int, typer.Option(min=1, help="Of each video, take every n-th frame.")] = 1,
+    per_second: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Instead, take n frames of every second of each video."),
+    ] = None,
+    sequences: Annotated[
+        bool,
+        typer.Option("--sequences", help="The pictures of one folder are frames of one video."),
+    ] = False,
     scale: Annotated[
         float, typer.Option(min=0.01, max=4, help="Pixels the detector sees per stored pixel.")
     ] = 1.0,
@@ -143,7 +151,14 @@ def score(
     base = DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
     regions = RegionSettings(region, base.regions.tiling, statistic, top, quantile)
     settings = DivergenceSettings(base.radius if radius is None else radius, regions)
-    frames = Pool(pool, every, scale, threads=os.cpu_count() or 1)
+    frames = Pool(
+        pool,
+        every=every,
+        per_second=per_second,
+        sequences=sequences,
+        scale=scale,
+        threads=os.cpu_count() or 1,
+    )
     scoring = Scoring(frames, detector, settings, _device(device), batch)
     with ConsoleProgress(Console(stderr=True)) as progress:
         count = score_pool(scoring, out, progress)

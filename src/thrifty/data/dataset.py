@@ -174,9 +174,9 @@ def _problem(box: Corners, image: LabelledImage) -> str:
         return "has no area"
     if right <= 0 or bottom <= 0:
         return "lies outside its image"
-    if image.width is not None and image.height is not None:
-        if left >= image.width or top >= image.height:
-            return f"lies outside its image of {image.width}x{image.height} pixels"
+    width, height = image.width, image.height
+    if width is not None and height is not None and (left >= width or top >= height):
+        return f"lies outside its image of {width}x{height} pixels"
     return ""
 
 

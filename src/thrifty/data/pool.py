@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
+import posixpath
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import av
-import numpy as np
-
+from thrifty.data.clip import Picture, frame_id
 from thrifty.data.frames import resize
 from thrifty.data.stills import content_hash, decode_picture
-from thrifty.data.video import Decoding, frame_id
+from thrifty.data.video import DAMAGED, VIDEOS, open_video
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Frame, Record
 
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 LISTS = frozenset({".lst", ".txt"})
 
 
@@ -66,19 +67,29 @@ class Pool:
     Attributes:
         path: A folder, a list of files (`.txt`: one path a line, relative to the list), a picture or a video.
         every: Of each video, take every n-th frame; places count in these steps.
+        per_second: Instead, of each video take the first frame of every 1/n second by its timestamps; places count these
+            steps, so they stay true to time where the frame rate varies.
+        sequences: Take the pictures of a folder, in natural order of their names (2 before 10), for the frames of one
+            video.
         scale: Pixels the detector sees per stored pixel.
         threads: Pictures decoded side by side.
 
     Raises:
-        DataError: The path does not exist, or is a file of no known kind.
+        DataError: The path does not exist, or is a file of no known kind; or both kinds of sampling are asked for.
     """
 
     path: Path
     every: int = 1
+    per_second: float | None = None
+    sequences: bool = False
     scale: float = 1.0
     threads: int = 2
 
     def __post_init__(self) -> None:
+        if self.per_second is not None and self.every != 1:
+            raise DataError(
+                f"{self.path}: every n-th frame and n frames a second exclude each other; choose one"
+            )
         if not self.path.exists():
             raise DataError(
                 f"{self.path}: no such folder, list or video; check the path of the pool"
@@ -98,6 +109,7 @@ class Pool:
             DataError: The pool no longer begins with what was done; or a file is missing or cannot be reached.
         """
         finished = _Finished(done)
+        counted: Counter[str] = Counter()
         with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as workers:
             waiting: deque[Future[Frame | Broken]] = deque()
             try:
@@ -105,8 +117,13 @@ class Pool:
                     if _kind(source) in VIDEOS:
                         yield from _drain(waiting)
                         yield from self._video(source, finished)
-                    elif finished.take(source) is None:
-                        waiting.append(workers.submit(self._picture, source))
+                        continue
+                    sequence, place = self._sequence(source, counted)
+                    if place % self.every:
+                        continue
+                    if finished.take(source) is None:
+                        place //= self.every
+                        waiting.append(workers.submit(self._picture, source, sequence, place))
                         if len(waiting) > 2 * self.threads:
                             yield waiting.popleft().result()
                 yield from _drain(waiting)
@@ -135,12 +152,20 @@ class Pool:
 
     def _sources(self) -> Iterator[str]:
         if self.path.is_dir():
-            return _walk(self.path, "")
+            return _walk(self.path, "", _natural if self.sequences else str)
         if self.path.suffix.lower() in LISTS:
             return _lines(self.path)
         return iter([self.path.name])
 
-    def _picture(self, source: str) -> Frame | Broken:
+    def _sequence(self, source: str, counted: Counter[str]) -> tuple[str | None, int]:
+        """The sequence that a picture belongs to, and how many of it came before."""
+        if not self.sequences:
+            return None, 0
+        folder = posixpath.dirname(source) or "."
+        counted[folder] += 1
+        return folder, counted[folder] - 1
+
+    def _picture(self, source: str, sequence: str | None, place: int) -> Frame | Broken:
         path = self._root() / source
         try:
             content = path.read_bytes()
@@ -154,7 +179,10 @@ class Pool:
             return Broken(source, None, str(error))
         height, width = image.shape[:2]
         digest = hashlib.sha256(content).hexdigest()[:32]
-        return Frame(Record(digest, source, width, height), resize(image, self.scale), self.scale)
+        record = Record(
+            digest, source, width, height, sequence, None if sequence is None else place
+        )
+        return Frame(record, resize(image, self.scale), self.scale)
 
     def _video(self, source: str, finished: _Finished) -> Iterator[Frame | Broken]:
         following = finished.take_video(source)
@@ -163,35 +191,56 @@ class Pool:
         path = self._root() / source
         if not path.is_file():
             raise DataError(f"{path}: no such video; restore it or take it off the list")
-        number = -1
+        number, problem = -1, ""
         try:
             digest = content_hash(path)
-            with av.open(str(path)) as container:
-                decoding = Decoding(container)
-                for number, picture in enumerate(decoding):
-                    if number >= following and number % self.every == 0:
-                        yield self._frame(source, digest, number, picture)
+            with open_video(path) as decoding:
+                for picture, place in _sampled(decoding, self.every, self.per_second):
+                    number = picture.number
+                    if place is not None and number >= following:
+                        yield self._frame(source, digest, picture, place)
             if number + 1 < max(1, decoding.announced):
-                reason = f"its header announces {decoding.announced}"
-                yield _ends_early(path, source, number + 1, reason)
-        except (av.error.FFmpegError, IndexError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            yield _ends_early(path, source, number + 1, reason)
+                problem = f"its header announces {decoding.announced}"
+        except DAMAGED as error:
+            problem = getattr(error, "strerror", None) or str(error)
+        if problem and number + 1 >= following:
+            yield _ends_early(path, source, number + 1, problem)
 
-    def _frame(self, source: str, digest: str, number: int, picture: av.VideoFrame) -> Frame:
-        image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+    def _frame(self, source: str, digest: str, picture: Picture, place: int) -> Frame | Broken:
+        try:
+            image = picture.image()
+        except FrameError as error:
+            return Broken(source, picture.number, str(error))
         height, width = image.shape[:2]
-        stamp = number if picture.pts is None else picture.pts
         record = Record(
-            frame_id(digest, number, stamp),
+            frame_id(digest, picture.number, picture.timestamp),
             source,
             width,
             height,
             sequence=digest,
-            place=number // self.every,
-            frame=number,
+            place=place,
+            frame=picture.number,
         )
         return Frame(record, resize(image, self.scale), self.scale)
+
+
+def _sampled(
+    pictures: Iterable[Picture], every: int, per_second: float | None
+) -> Iterator[tuple[Picture, int | None]]:
+    """All frames of a video, and the places of those that are taken.
+
+    A frame whose file tells no time is taken for one that follows the last at once, so sampling by time skips it.
+    """
+    last = None
+    for picture in pictures:
+        if per_second is None:
+            yield picture, None if picture.number % every else picture.number // every
+            continue
+        # A hair later, so that 0.1 s counts as the tenth part of a second and not as just before.
+        seconds = picture.seconds if picture.seconds is not None else -math.inf
+        tick = math.floor(seconds * per_second + 1e-6) if seconds > -math.inf else last
+        yield picture, tick if tick is not None and (last is None or tick > last) else None
+        last = tick if last is None or (tick is not None and tick > last) else last
 
 
 class _Finished:
@@ -219,9 +268,7 @@ class _Finished:
         following = 0
         while self._next is not None and (following == 0 or self._next.source == source):
             row = self.take(source)
-            if row is None or row.broken or row.frame is None:
-                return None
-            following = row.frame + 1
+            following = (row.frame or 0) + 1 if row is not None else following
         # Rows of a later file say that this one was finished.
         return following if self._next is None else None
 
@@ -250,18 +297,37 @@ def _kind(source: str) -> str:
     return os.path.splitext(source)[1].lower()  # noqa: PTH122 - called for every file of a large pool
 
 
-def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+def _walk(
+    folder: Path,
+    prefix: str,
+    order: Callable[[str], Any],
+    above: frozenset[str] = frozenset(),
+) -> Iterator[str]:
     """Pictures and videos below a folder, by name; links are followed, but never in a circle."""
     real = os.path.realpath(folder)
     if real in above:
         return
     with os.scandir(folder) as entries:
-        names = sorted((entry.name, entry.is_dir()) for entry in entries)
+        names = sorted(((entry.name, entry.is_dir()) for entry in entries), key=_first(order))
     for name, is_folder in names:
         if is_folder:
-            yield from _walk(folder / name, f"{prefix}{name}/", above | {real})
+            yield from _walk(folder / name, f"{prefix}{name}/", order, above | {real})
         elif _kind(name) in PICTURES | VIDEOS:
             yield prefix + name
+
+
+def _first(order: Callable[[str], Any]) -> Callable[[tuple[str, bool]], Any]:
+    return lambda entry: order(entry[0])
+
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def _natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Sorts numbers in names by their size; names that differ in leading zeros only, by the text."""
+    parts = _DIGITS.split(name)
+    key = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return (*key, (-1, name))
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from thrifty.config import CocoSource, StreetSource
+from thrifty.data.clip import VideoIndex
 from thrifty.data.coco import CocoImage, read_coco
 from thrifty.data.frames import FrameSet, in_time_order
 from thrifty.data.rendered import open_street
 from thrifty.data.stills import StillReader, content_hash
-from thrifty.data.video import VideoIndex, VideoReader, index_video
+from thrifty.data.video import VideoReader, index_video
 from thrifty.errors import DataError
 from thrifty.types import Annotations, Record
 

@@ -10,60 +10,32 @@ their own), it decodes from the start.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
 
+from thrifty.data.clip import Decoding, Picture, VideoIndex
 from thrifty.data.frames import check_size
+from thrifty.data.norpix import SUFFIX, Sequence, sequence_index
 from thrifty.data.stills import content_hash
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Image, Record
 
+DAMAGED = (av.error.FFmpegError, DataError, IndexError)
+"""What decoding raises where a video is damaged."""
 
-@dataclass(frozen=True, slots=True)
-class VideoIndex:
-    """What a video holds.
-
-    Attributes:
-        digest: Hash of the file's content.
-        width: Pixels.
-        height: Pixels.
-        timestamps: Presentation timestamp of every frame in the stream's time base; a frame without one has its
-            decoded index instead.
-        seekable: Whether timestamps after a seek are those of the index.
-    """
-
-    digest: str
-    width: int
-    height: int
-    timestamps: tuple[int, ...]
-    seekable: bool
-
-    def __len__(self) -> int:
-        return len(self.timestamps)
-
-    def frame_id(self, frame: int) -> str:
-        """Stable id of a frame: hash of the video, decoded index, timestamp."""
-        return frame_id(self.digest, frame, self.timestamps[frame])
+VIDEOS = frozenset(
+    {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".seq", ".webm"}
+)
+"""Suffixes of the files taken for videos."""
 
 
-def frame_id(digest: str, frame: int, timestamp: int) -> str:
-    """Stable id of a video's frame.
-
-    Args:
-        digest: Hash of the video file's content.
-        frame: Decoded index.
-        timestamp: Presentation timestamp in the stream's time base, or the index where there is none.
-    """
-    return f"{digest[:16]}.{frame:08d}.{timestamp}"
-
-
-class Decoding:
+class FfmpegDecoding:
     """All frames of an open video in the order of decoding, and how many there should be.
 
     Args:
@@ -78,7 +50,12 @@ class Decoding:
         self.packets: set[int | None] = set()
         """Timestamps of the packets read so far."""
 
-    def __iter__(self) -> Iterator[av.VideoFrame]:
+    def __iter__(self) -> Iterator[Picture]:
+        for number, frame in enumerate(self._decoded()):
+            stamp = number if frame.pts is None else frame.pts
+            yield Picture(number, stamp, frame.time, partial(_pixels, frame))
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
         for packet in self._container.demux(self._stream):
             self.packets.add(packet.pts)
             self._hidden += packet.is_discard
@@ -90,12 +67,35 @@ class Decoding:
         return self._stream.frames - self._hidden
 
 
+@contextmanager
+def open_video(path: Path) -> Iterator[Decoding]:
+    """Open a video to decode it from its beginning.
+
+    Raises:
+        DataError: A `.seq` file is missing or none.
+        av.error.FFmpegError: Any other file is missing or no video.
+        IndexError: It holds no pictures.
+    """
+    if path.suffix.lower() == SUFFIX:
+        with Sequence(path) as sequence:
+            yield sequence
+    else:
+        with av.open(str(path)) as container:
+            yield FfmpegDecoding(container)
+
+
+def _pixels(frame: av.VideoFrame) -> Image:
+    return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
 def index_video(path: Path) -> VideoIndex:
     """Decode a video once and note its frames.
 
     Raises:
         DataError: The file is missing, no video, damaged, or ends before the frames its header announces.
     """
+    if path.suffix.lower() == SUFFIX:
+        return sequence_index(path)
     try:
         with av.open(str(path)) as container:
             return _index(path, container)
@@ -108,9 +108,9 @@ def index_video(path: Path) -> VideoIndex:
 
 
 def _index(path: Path, container: InputContainer) -> VideoIndex:
-    decoding = Decoding(container)
+    decoding = FfmpegDecoding(container)
     stream = container.streams.video[0]
-    stamps = [frame.pts for frame in decoding]
+    stamps = [picture.timestamp for picture in decoding]
     if not stamps:
         raise DataError(f"{path}: holds no frames; copy it again from its source")
     if len(stamps) < decoding.announced:
@@ -120,12 +120,12 @@ def _index(path: Path, container: InputContainer) -> VideoIndex:
         )
     # AVI stores no timestamps; FFmpeg makes them up from the order of decoding, and after a seek otherwise.
     made_up = container.format.name == "avi" and stream.codec_context.has_b_frames
-    distinct = None not in stamps and len(set(stamps)) == len(stamps)
+    distinct = len(set(stamps)) == len(stamps)
     return VideoIndex(
         digest=content_hash(path),
         width=stream.codec_context.width,
         height=stream.codec_context.height,
-        timestamps=tuple(number if stamp is None else stamp for number, stamp in enumerate(stamps)),
+        timestamps=tuple(stamps),
         seekable=distinct and decoding.packets.issuperset(stamps) and not made_up,
     )
 
@@ -136,6 +136,9 @@ def video_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: The file is missing or no video.
     """
+    if path.suffix.lower() == SUFFIX:
+        with Sequence(path) as sequence:
+            return sequence.width, sequence.height
     try:
         with av.open(str(path)) as container:
             context = container.streams.video[0].codec_context
@@ -198,8 +201,8 @@ class VideoReader:
             )
 
 
-Numbered = Generator[tuple[int, av.VideoFrame]]
-"""Decoded frames with their decoded index."""
+Numbered = Generator[tuple[int, Callable[[], Image]]]
+"""Decoded frames: their decoded index, and what turns them into pixels."""
 
 
 def _take(frames: Numbered, pending: list[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
@@ -209,13 +212,18 @@ def _take(frames: Numbered, pending: list[Record]) -> Iterator[tuple[Record, Ima
             return
         if number == pending[0].frame:
             record = pending.pop(0)
-            yield record, _checked(record, np.asarray(picture.to_ndarray(format="rgb24")))
+            yield record, _checked(record, picture)
         if not pending:
             return
 
 
 def _after_seek(path: Path, index: VideoIndex, first: Record) -> Numbered:
     if not index.seekable or not first.frame:
+        return
+    if path.suffix.lower() == SUFFIX:
+        with Sequence(path) as sequence:
+            for picture in sequence.start(first.frame):
+                yield picture.number, picture.image
         return
     numbers = {stamp: number for number, stamp in enumerate(index.timestamps)}
     with av.open(str(path)) as container:
@@ -225,19 +233,18 @@ def _after_seek(path: Path, index: VideoIndex, first: Record) -> Numbered:
         for frame in container.decode(stream):
             number = numbers.get(frame.pts) if frame.pts is not None else None
             if number is not None:
-                yield number, frame
+                yield number, partial(_pixels, frame)
 
 
 def _from_start(path: Path) -> Numbered:
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        yield from enumerate(container.decode(stream))
+    with open_video(path) as decoding:
+        for picture in decoding:
+            yield picture.number, picture.image
 
 
-def _checked(record: Record, image: Image) -> Image | FrameError:
+def _checked(record: Record, pixels: Callable[[], Image]) -> Image | FrameError:
     try:
-        return check_size(record, image)
+        return check_size(record, pixels())
     except FrameError as error:
         return error
 

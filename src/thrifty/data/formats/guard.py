@@ -11,8 +11,8 @@ import re
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, TypeVar
 from xml.etree.ElementTree import Element, ParseError
@@ -156,7 +156,7 @@ def attributes(
     """
     kept: dict[str, object] = {}
     for name, raw in given.items():
-        if len(memoryview(raw)) > _LARGEST_ATTRIBUTE:  # type: ignore[arg-type]
+        if len(memoryview(raw)) > _LARGEST_ATTRIBUTE:
             unread[f"attribute {name!r} of over {_LARGEST_ATTRIBUTE >> 10} KiB"] += 1
         else:
             kept[name] = decode_json(path, raw, object, f"attribute {name!r}")
@@ -177,33 +177,36 @@ def elements(path: Path, tags: frozenset[str]) -> Iterator[Element]:
         DataError: It is missing, not well-formed, or declares a document type or entities.
     """
     require_file(path)
-    depth, open_tags = 0, 0
-    ancestors: list[Element] = []
     try:
         with path.open("rb") as file:
-            for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
-                if event == "start":
-                    depth += 1
-                    if depth > _DEEPEST:
-                        bad(path, f"elements nested over {_DEEPEST} deep")
-                    open_tags += element.tag in tags
-                    ancestors.append(element)
-                    continue
-                depth -= 1
-                ancestors.pop()
-                if element.tag in tags:
-                    open_tags -= 1
-                    if open_tags == 0:
-                        yield element
-                if open_tags == 0:
-                    element.clear()
-                    if ancestors:
-                        with suppress(ValueError):
-                            ancestors[-1].remove(element)
+            yield from _ended(path, iterparse(file, events=("start", "end"), forbid_dtd=True), tags)
     except DefusedXmlException:
         bad(path, "declares a document type or entities, which annotations need not", "remove them")
     except (ParseError, ValueError, LookupError) as error:
         bad(path, f"not well-formed XML ({error})")
+
+
+def _ended(
+    path: Path, events: Iterable[tuple[str, Element]], tags: frozenset[str]
+) -> Iterator[Element]:
+    """Wanted elements as they end; what lies outside of them is cut off its parent at once."""
+    above: list[Element] = []
+    wanted = 0
+    for event, element in events:
+        if event == "start":
+            above.append(element)
+            wanted += element.tag in tags
+            if len(above) > _DEEPEST:
+                bad(path, f"elements nested over {_DEEPEST} deep")
+            continue
+        above.pop()
+        wanted -= element.tag in tags
+        if wanted == 0:
+            if element.tag in tags:
+                yield element
+            element.clear()
+            if above:
+                above[-1].remove(element)
 
 
 _DEEPEST = 64
