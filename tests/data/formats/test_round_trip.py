@@ -21,7 +21,7 @@ every_format = pytest.mark.parametrize("name", FORMATS)
 @given(dataset=datasets())
 def test_what_is_written_is_read_again(name: str, dataset: Dataset) -> None:
     entry = FORMATS[name]
-    kept, losses = project(dataset, entry.holds)
+    kept, losses = project(dataset, entry)
     if dataset.images and not kept.images:
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -49,8 +49,8 @@ def test_what_is_written_is_read_again(name: str, dataset: Dataset) -> None:
 @every_format
 @given(dataset=datasets())
 def test_what_is_projected_once_loses_nothing_more(name: str, dataset: Dataset) -> None:
-    kept, _ = project(dataset, FORMATS[name].holds)
-    assert project(kept, FORMATS[name].holds) == (kept, {})
+    kept, _ = project(dataset, FORMATS[name])
+    assert project(kept, FORMATS[name]) == (kept, {})
 
 
 @every_format

@@ -70,7 +70,7 @@ def write_dataset(dataset: Dataset, path: Path, format_name: str) -> Counter[str
         OSError: It cannot be written. Nothing is left behind.
     """
     entry = _named(format_name)
-    kept, losses = project(dataset, entry.holds)
+    kept, losses = project(dataset, entry)
     if dataset.images and not kept.images:
         raise DataError(
             f"{path}: nothing is left to write, since {entry.title} has no place for "

@@ -92,7 +92,7 @@ _DERIVED = frozenset({"area", "category_name", "height"})
 """Keys that say nothing the others do not."""
 _KNOWN = frozenset(_Annotation.__struct_fields__) | _DERIVED
 
-_HOLDS = frozenset(Trait)
+_HOLDS = frozenset(Trait) - {Trait.REPEATED_LABEL_IDS}
 
 
 def read(path: Path, sizes: Sizes) -> Dataset:

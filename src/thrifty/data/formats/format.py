@@ -24,6 +24,7 @@ class Trait(StrEnum):
     CATEGORY_IDS = "ids of classes"
     SUPERCATEGORIES = "supercategories"
     LABEL_IDS = "ids of boxes"
+    REPEATED_LABEL_IDS = "ids of boxes that occur twice (all are numbered anew)"
     IGNORE = "ignore marks"
     CROWD = "crowd marks"
     OCCLUSION = "occlusion marks"
@@ -58,6 +59,9 @@ class Format:
         read: From a path, with `Sizes` to ask where the format does not tell an image's size. Raises `DataError`.
         write: Gives the files of a data set that says nothing but what the format holds. Raises `DataError` if the
             format cannot express it.
+        size: Width and height of all images, in a format that is only used for images of one size.
+        ignored: Classes that are ignore regions by their name, in a format without ignore marks.
+        crowds: Likewise, classes that are crowds.
     """
 
     name: str
@@ -67,3 +71,6 @@ class Format:
     recognise: Callable[[Path], bool]
     read: Callable[[Path, Sizes], Dataset]
     write: Callable[[Dataset], Written]
+    size: tuple[int, int] | None = None
+    ignored: frozenset[str] = frozenset()
+    crowds: frozenset[str] = frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from thrifty.data.dataset import (
@@ -16,25 +16,28 @@ from thrifty.data.dataset import (
     LabelledImage,
     video_frame,
 )
-from thrifty.data.formats.format import Trait
+from thrifty.data.formats.format import Format, Trait
 
 Losses = Counter[Trait]
 """How many of what a format has no place for."""
 
 
-def project(dataset: Dataset, holds: frozenset[Trait]) -> tuple[Dataset, Losses]:
+def project(dataset: Dataset, into: Format) -> tuple[Dataset, Losses]:
     """Leave out what a format cannot hold.
 
     Args:
         dataset: Anything.
-        holds: What the format has a place for.
+        into: The format.
 
     Returns:
         What is left, and how many of which thing are lost. Reading what was written of it gives it back.
     """
     losses: Losses = Counter()
-    images = tuple(_images(dataset.images, holds, losses))
-    categories, moved = _categories(dataset.categories, images, holds, losses)
+    if Trait.REPEATED_LABEL_IDS not in into.holds and Trait.LABEL_IDS in into.holds:
+        dataset = _numbered_anew(dataset, losses)
+    names = tuple(category.name for category in dataset.categories)
+    images = tuple(_images(dataset.images, names, into, losses))
+    categories, moved = _categories(dataset.categories, images, into.holds, losses)
     if moved:
         images = tuple(
             replace(
@@ -74,22 +77,40 @@ def _categories(
     return tuple(kept), moved
 
 
+def _numbered_anew(dataset: Dataset, losses: Losses) -> Dataset:
+    """Without ids where some occur twice."""
+    ids = [label.id for image in dataset.images for label in image.labels if label.id is not None]
+    if len(set(ids)) == len(ids):
+        return dataset
+    losses[Trait.REPEATED_LABEL_IDS] = len(ids)
+    images = (
+        replace(image, labels=tuple(replace(label, id=None) for label in image.labels))
+        for image in dataset.images
+    )
+    return replace(dataset, images=tuple(images))
+
+
 def _images(
-    images: Iterable[LabelledImage], holds: frozenset[Trait], losses: Losses
+    images: Iterable[LabelledImage], names: Sequence[str], into: Format, losses: Losses
 ) -> Iterable[LabelledImage]:
     for image in images:
-        if Trait.STILLS not in holds and (image.video is None or image.frame is None):
+        if Trait.STILLS not in into.holds and (image.video is None or image.frame is None):
             losses[Trait.STILLS] += 1
-        elif Trait.EMPTY_IMAGES not in holds and not image.labels:
+        elif Trait.EMPTY_IMAGES not in into.holds and not image.labels:
             losses[Trait.EMPTY_IMAGES] += 1
         else:
-            yield _image(image, holds, losses)
+            labels = tuple(
+                _label(label, names[label.category], into, losses) for label in image.labels
+            )
+            yield replace(_image(image, into, losses), labels=labels)
 
 
-def _image(image: LabelledImage, holds: frozenset[Trait], losses: Losses) -> LabelledImage:
-    if Trait.SIZES not in holds and image.width is not None:
-        losses[Trait.SIZES] += 1
-        image = replace(image, width=None, height=None)
+def _image(image: LabelledImage, into: Format, losses: Losses) -> LabelledImage:
+    holds = into.holds
+    if Trait.SIZES not in holds:
+        losses[Trait.SIZES] += image.width is not None and (image.width, image.height) != into.size
+        width, height = into.size or (None, None)
+        image = replace(image, width=width, height=height)
     if Trait.IMAGE_IDS not in holds and image.id is not None:
         losses[Trait.IMAGE_IDS] += 1
         image = replace(image, id=None)
@@ -101,7 +122,7 @@ def _image(image: LabelledImage, holds: frozenset[Trait], losses: Losses) -> Lab
     if Trait.IMAGE_ATTRIBUTES not in holds and image.attributes:
         losses[Trait.IMAGE_ATTRIBUTES] += len(image.attributes)
         image = replace(image, attributes={})
-    return replace(image, labels=tuple(_label(label, holds, losses) for label in image.labels))
+    return image
 
 
 _PLAIN = (
@@ -120,15 +141,19 @@ _PLAIN = (
 """Traits that go with one field of a label, and what the field says where there is nothing to say."""
 
 
-def _label(label: Label, holds: frozenset[Trait], losses: Losses) -> Label:
+def _label(label: Label, name: str, into: Format, losses: Losses) -> Label:
+    holds = into.holds
     changes: dict[str, object] = {}
+    meant = {"ignore": name in into.ignored, "crowd": name in into.crowds}
     if label.visible is not None and label.visibility is None and Trait.VISIBLE not in holds:
         changes["visibility"] = _share(label.visible, label.box)
         label = replace(label, visibility=_share(label.visible, label.box))
-    for trait, name, nothing in _PLAIN:
-        if trait not in holds and getattr(label, name) != nothing:
+    for trait, field, nothing in _PLAIN:
+        if trait not in holds and meant.get(field):
+            changes[field] = True
+        elif trait not in holds and getattr(label, field) != nothing:
             losses[trait] += 1
-            changes[name] = nothing
+            changes[field] = nothing
     if label.occlusion > 1 and Trait.OCCLUSION in holds and Trait.OCCLUSION_LEVELS not in holds:
         losses[Trait.OCCLUSION_LEVELS] += 1
         changes["occlusion"] = 1
