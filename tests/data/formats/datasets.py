@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -71,8 +71,9 @@ def images(draw: st.DrawFn, number: int, name: str, categories: int) -> Labelled
 
 
 @st.composite
-def datasets(draw: st.DrawFn) -> Dataset:
-    titles = draw(st.lists(names, min_size=1, max_size=4, unique_by=str.lower))
+def datasets(draw: st.DrawFn, classes: Sequence[str] | None = None) -> Dataset:
+    """Any data set; with the given classes and no others, if some are given."""
+    titles = classes or draw(st.lists(names, min_size=1, max_size=4, unique_by=str.lower))
     pictures = draw(st.lists(files, max_size=4, unique_by=str.lower))
     drawn = tuple(draw(images(number, name, len(titles))) for number, name in enumerate(pictures))
     number = 0

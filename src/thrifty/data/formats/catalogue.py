@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from thrifty.data.dataset import Dataset, LabelledImage, problems, video_frame
-from thrifty.data.formats import coco
+from thrifty.data.formats import caltech, citypersons, coco
 from thrifty.data.formats.format import Format
 from thrifty.data.formats.guard import unpacked
 from thrifty.data.formats.projection import project
@@ -16,7 +16,9 @@ from thrifty.data.formats.sizes import Sizes
 from thrifty.errors import DataError
 from thrifty.files import replace_file, replace_folder
 
-FORMATS: Mapping[str, Format] = {entry.name: entry for entry in (coco.FORMAT,)}
+FORMATS: Mapping[str, Format] = {
+    entry.name: entry for entry in (coco.FORMAT, caltech.FORMAT, citypersons.FORMAT)
+}
 """By name; where a file could be several, the first that recognises it is taken."""
 
 

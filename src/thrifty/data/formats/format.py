@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from thrifty.data.formats.sizes import Sizes
 class Trait(StrEnum):
     """Something that a `Dataset` may say and a format may have no place for; the value is its name for people."""
 
+    NAMES = "names of images (named after video and frame)"
     SIZES = "sizes of images"
     STILLS = "images outside videos"
     EMPTY_IMAGES = "images without boxes"
@@ -36,10 +38,14 @@ class Trait(StrEnum):
     OUTLINES = "outlines (the box is kept)"
     GROUPS = "groups"
     TRACKS = "track ids"
+    TRACK_NUMBERS = "track ids (numbered anew)"
     SCORES = "scores"
     ATTRIBUTES = "attributes of boxes"
     TYPED_ATTRIBUTES = "types of attributes (kept as text)"
 
+
+Losses = Counter[Trait]
+"""How many of what a format has no place for."""
 
 Written = Iterator[tuple[str, bytes]]
 """Files of a data set: path below the destination (empty: the destination itself), and content."""
@@ -62,6 +68,7 @@ class Format:
         size: Width and height of all images, in a format that is only used for images of one size.
         ignored: Classes that are ignore regions by their name, in a format without ignore marks.
         crowds: Likewise, classes that are crowds.
+        adapt: Changes what is left until the format can express it, and says how many of which thing changed.
     """
 
     name: str
@@ -74,3 +81,4 @@ class Format:
     size: tuple[int, int] | None = None
     ignored: frozenset[str] = frozenset()
     crowds: frozenset[str] = frozenset()
+    adapt: Callable[[Dataset], tuple[Dataset, Losses]] | None = None

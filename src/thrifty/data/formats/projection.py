@@ -16,10 +16,7 @@ from thrifty.data.dataset import (
     LabelledImage,
     video_frame,
 )
-from thrifty.data.formats.format import Format, Trait
-
-Losses = Counter[Trait]
-"""How many of what a format has no place for."""
+from thrifty.data.formats.format import Format, Losses, Trait
 
 
 def project(dataset: Dataset, into: Format) -> tuple[Dataset, Losses]:
@@ -48,7 +45,11 @@ def project(dataset: Dataset, into: Format) -> tuple[Dataset, Losses]:
             )
             for image in images
         )
-    return Dataset(categories, images), +losses
+    kept = Dataset(categories, images)
+    if into.adapt is not None:
+        kept, changed = into.adapt(kept)
+        losses += changed
+    return kept, +losses
 
 
 def _categories(
