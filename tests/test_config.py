@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from thrifty.config import CocoSource, Preset, StreetSource, load_recipe, parse_recipe
+from thrifty.config import FilesSource, Preset, StreetSource, load_recipe, parse_recipe
 from thrifty.errors import RecipeError
 
 MINIMAL = """
@@ -23,7 +23,7 @@ cycles = 2
 
 def test_defaults_are_the_paper_s() -> None:
     recipe = parse_recipe(MINIMAL, "x")
-    assert isinstance(recipe.start, CocoSource)
+    assert isinstance(recipe.start, FilesSource)
     assert isinstance(recipe.pool, StreetSource)
     assert recipe.training.epochs == 50
     assert (recipe.training.learning_rate, recipe.training.final_learning_rate) == (0.001, 0.0001)

@@ -32,29 +32,54 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
-class CocoSource(Section):
-    """Frames named by a COCO file: stills, frames kept as files, or frames of video files.
+class Filter(Section):
+    """Which labels count as objects to be found. Those that fall through become ignore regions: neither object nor background.
 
     Attributes:
-        annotations: The COCO JSON file, below the data folder.
+        classes: Names of the classes that count; all if left out.
+        regions: Names of further classes, kept as ignore regions. What is of neither kind is left out altogether, unless
+            `classes` is left out.
+        min_height: Least height.
+        larger_than: Width and height; an object must be wider than the one or higher than the other.
+        ratio: Least and greatest width over height.
+        min_visibility: Least visible share of the box, where the annotations tell it.
+        scale: Widths and heights are multiplied by it before they are compared.
+    """
+
+    classes: tuple[str, ...] | None = None
+    regions: tuple[str, ...] = ()
+    min_height: Annotated[float, Field(ge=0)] = 0.0
+    larger_than: tuple[PositiveFloat, PositiveFloat] | None = None
+    ratio: tuple[PositiveFloat, PositiveFloat] | None = None
+    min_visibility: Annotated[float, Field(ge=0, le=1)] = 0.0
+    scale: PositiveFloat = 1.0
+
+
+class FilesSource(Section):
+    """Frames named by annotation files: stills, frames kept as files, or frames of video files.
+
+    Attributes:
+        annotations: The annotation file or folder, below the data folder.
+        format: Its format, as `thrifty data formats` lists them; recognised by its content if left out.
         images: Folder of the pictures or videos, below the data folder; the annotations' own folder if left
-            out. A `file_name` that ends in `#N` is frame N of a video file.
+            out. A name that ends in `#N` is frame N of a video file.
         videos: Only frames of the videos with these names.
-        frames: Only frames whose `frame_id` lies in this closed range.
+        frames: Only frames whose number in their video lies in this closed range.
         every: Of each video, take the frames whose number lies a multiple of this from the first; places (temporal
             distances) count in these steps. Of stills, take each n-th.
         scale: Pixels the detector sees per pixel of the file, along each side.
-        min_height: Objects lower than this, in pixels of the file, become ignore regions.
+        filter: Which labels count, measured in pixels of the file.
     """
 
-    kind: Literal["coco"] = "coco"
+    kind: Literal["files"] = "files"
     annotations: str
+    format: str | None = None
     images: str | None = None
     videos: tuple[str, ...] | None = None
     frames: tuple[Count, Count] | None = None
     every: PositiveInt = 1
     scale: Scale = 1.0
-    min_height: Annotated[float, Field(ge=0)] = 0.0
+    filter: Filter = Filter()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -90,7 +115,7 @@ class StreetSource(Section):
     min_height: Annotated[float, Field(ge=0)] = 0.0
 
 
-Source = Annotated[CocoSource | StreetSource, Field(discriminator="kind")]
+Source = Annotated[FilesSource | StreetSource, Field(discriminator="kind")]
 
 
 class Preset(StrEnum):
@@ -267,7 +292,7 @@ def parse_recipe(text: str, where: str) -> Recipe:
         raise RecipeError(f"{where}: not valid TOML ({error})") from error
     for role in ("start", "pool", "test"):
         if isinstance(values.get(role), dict):
-            values[role].setdefault("kind", "coco")
+            values[role].setdefault("kind", "files")
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
@@ -283,7 +308,7 @@ def _explain(error: ValidationError) -> str:
 
 def _explain_one(problem: Mapping[str, Any]) -> str:
     # Pydantic puts the discriminator's value between the table and the key; a reader of the file knows no such level.
-    location = [str(part) for part in problem["loc"] if part not in {"coco", "street"}]
+    location = [str(part) for part in problem["loc"] if part not in {"files", "street"}]
     key = ".".join(location) or "recipe"
     message = re.sub(r"\s+", " ", str(problem["msg"])).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":

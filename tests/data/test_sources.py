@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import TinyData
-from thrifty.config import CocoSource
+from thrifty.config import FilesSource, Filter
 from thrifty.data.sources import open_source
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Unreadable
@@ -18,7 +18,7 @@ def copy(tiny: TinyData, folder: Path) -> Path:
 
 def test_stills_are_named_by_content(tiny: TinyData, tmp_path: Path) -> None:
     root = copy(tiny, tmp_path)
-    source = CocoSource(annotations="stills.json", images="stills")
+    source = FilesSource(annotations="stills.json", images="stills")
     before = {record.id for record in open_source(source, root).frames.records}
     content = (root / "stills.json").read_text().replace("still1.png", "other.png")
     (root / "stills" / "still1.png").rename(root / "stills" / "other.png")
@@ -32,7 +32,7 @@ def test_equal_files_are_one_frame_and_reported(tiny: TinyData, tmp_path: Path) 
     content = json.loads((root / "stills.json").read_text())
     content["annotations"][1]["bbox"] = content["annotations"][0]["bbox"]
     (root / "stills.json").write_text(json.dumps(content))
-    opened = open_source(CocoSource(annotations="stills.json", images="stills"), root)
+    opened = open_source(FilesSource(annotations="stills.json", images="stills"), root)
     assert len(opened.frames) == 7
     assert opened.duplicates == (("still2.png", "still1.png"),)
 
@@ -41,18 +41,18 @@ def test_equal_files_with_different_boxes_are_refused(tiny: TinyData, tmp_path: 
     root = copy(tiny, tmp_path)
     shutil.copy(root / "stills" / "still1.png", root / "stills" / "still2.png")
     with pytest.raises(DataError, match="still2.png has the content of still1.png but other boxes"):
-        open_source(CocoSource(annotations="stills.json", images="stills"), root)
+        open_source(FilesSource(annotations="stills.json", images="stills"), root)
 
 
 def test_a_range_of_frames_and_every_nth(tiny: TinyData) -> None:
-    opened = open_source(CocoSource(annotations="video.json", frames=(10, 29), every=3), tiny.root)
+    opened = open_source(FilesSource(annotations="video.json", frames=(10, 29), every=3), tiny.root)
     assert [record.frame for record in opened.frames.records] == [10, 13, 16, 19, 22, 25, 28]
     assert [record.place for record in opened.frames.records] == [3, 4, 5, 6, 7, 8, 9]
 
 
 def test_pictures_are_resized_and_labels_stay_in_stored_pixels(tiny: TinyData) -> None:
     opened = open_source(
-        CocoSource(annotations="stills.json", images="stills", scale=0.5), tiny.root
+        FilesSource(annotations="stills.json", images="stills", scale=0.5), tiny.root
     )
     record = opened.frames.records[0]
     frame = opened.frames.load(record)
@@ -62,7 +62,8 @@ def test_pictures_are_resized_and_labels_stay_in_stored_pixels(tiny: TinyData) -
 
 def test_low_objects_become_ignore_regions(tiny: TinyData) -> None:
     low = open_source(
-        CocoSource(annotations="stills.json", images="stills", min_height=29), tiny.root
+        FilesSource(annotations="stills.json", images="stills", filter=Filter(min_height=29)),
+        tiny.root,
     )
     assert all(drawn.ignore.all() for drawn in low.labels.values())
 
@@ -72,7 +73,7 @@ def test_an_unreadable_picture_is_an_entry_in_the_stream_not_an_end(
 ) -> None:
     root = copy(tiny, tmp_path)
     (root / "stills" / "still3.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    opened = open_source(CocoSource(annotations="stills.json", images="stills"), root)
+    opened = open_source(FilesSource(annotations="stills.json", images="stills"), root)
     results = list(opened.frames.stream(opened.frames.records))
     broken = [result for result in results if isinstance(result, Unreadable)]
     assert len(results) == 8
@@ -86,7 +87,7 @@ def test_a_truncated_picture_is_unreadable(tiny: TinyData, tmp_path: Path) -> No
     root = copy(tiny, tmp_path)
     path = root / "stills" / "still3.png"
     path.write_bytes(path.read_bytes()[:2000])
-    opened = open_source(CocoSource(annotations="stills.json", images="stills"), root)
+    opened = open_source(FilesSource(annotations="stills.json", images="stills"), root)
     assert (
         sum(
             isinstance(result, Unreadable) for result in opened.frames.stream(opened.frames.records)
@@ -102,7 +103,7 @@ def test_missing_pictures_are_counted(tiny: TinyData, tmp_path: Path) -> None:
         DataError,
         match=r"still3.png: no such file \(1 of 8 files that stills.json names are missing\)",
     ):
-        open_source(CocoSource(annotations="stills.json", images="stills"), root)
+        open_source(FilesSource(annotations="stills.json", images="stills"), root)
 
 
 def test_annotations_of_another_video_are_refused(tiny: TinyData, tmp_path: Path) -> None:
@@ -111,13 +112,13 @@ def test_annotations_of_another_video_are_refused(tiny: TinyData, tmp_path: Path
     content["images"][-1]["file_name"] = "clip.avi#40"
     (root / "video.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match="names frame 40 but the video holds 40"):
-        open_source(CocoSource(annotations="video.json"), root)
+        open_source(FilesSource(annotations="video.json"), root)
 
 
 def test_settings_that_leave_nothing_are_refused(tiny: TinyData) -> None:
     with pytest.raises(DataError, match=r"no frames of video \['other'\]"):
-        open_source(CocoSource(annotations="video.json", videos=("other",)), tiny.root)
+        open_source(FilesSource(annotations="video.json", videos=("other",)), tiny.root)
     with pytest.raises(DataError, match="no frame is left"):
-        open_source(CocoSource(annotations="video.json", frames=(90, 99)), tiny.root)
+        open_source(FilesSource(annotations="video.json", frames=(90, 99)), tiny.root)
     with pytest.raises(DataError, match="pass --data DIR or set THRIFTY_DATA"):
-        open_source(CocoSource(annotations="video.json"), None)
+        open_source(FilesSource(annotations="video.json"), None)

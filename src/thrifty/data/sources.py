@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from thrifty.config import CocoSource, StreetSource
+from thrifty.config import FilesSource, StreetSource
 from thrifty.data.clip import VideoIndex
-from thrifty.data.coco import CocoImage, read_coco
+from thrifty.data.dataset import LabelledImage, video_frame
+from thrifty.data.filters import apply
+from thrifty.data.formats.catalogue import read_dataset
+from thrifty.data.formats.sizes import Sizes, known_size
 from thrifty.data.frames import FrameSet, in_time_order
 from thrifty.data.rendered import open_street
 from thrifty.data.stills import StillReader, content_hash
@@ -37,7 +40,7 @@ class Opened:
     duplicates: tuple[tuple[str, str], ...] = ()
 
 
-def open_source(source: CocoSource | StreetSource, root: Path | None) -> Opened:
+def open_source(source: FilesSource | StreetSource, root: Path | None) -> Opened:
     """Open a source of a recipe.
 
     Args:
@@ -57,7 +60,12 @@ def open_source(source: CocoSource | StreetSource, root: Path | None) -> Opened:
         )
     annotations = root / source.annotations
     folder = root / source.images if source.images is not None else annotations.parent
-    entries = _select(read_coco(annotations), source)
+    if not annotations.exists():
+        raise DataError(
+            f"{annotations}: no such file; point --data or THRIFTY_DATA at the folder that holds the data sets"
+        )
+    dataset = read_dataset(annotations, source.format, Sizes(folder))
+    entries = _select(apply(source.filter, dataset, str(annotations)).images, source)
     if not entries:
         raise DataError(
             f"{annotations}: no frame is left under the recipe's 'videos' and 'frames'; widen them"
@@ -65,7 +73,7 @@ def open_source(source: CocoSource | StreetSource, root: Path | None) -> Opened:
     return _open_files(entries, folder, source)
 
 
-def _select(entries: Sequence[CocoImage], source: CocoSource) -> list[CocoImage]:
+def _select(entries: Sequence[LabelledImage], source: FilesSource) -> list[LabelledImage]:
     if source.videos is not None:
         unknown = set(source.videos) - {entry.video for entry in entries}
         if unknown:
@@ -89,15 +97,16 @@ def _select(entries: Sequence[CocoImage], source: CocoSource) -> list[CocoImage]
     return kept
 
 
-def _open_files(entries: Sequence[CocoImage], folder: Path, source: CocoSource) -> Opened:
-    files = sorted({_file(entry) for entry in entries})
+def _open_files(entries: Sequence[LabelledImage], folder: Path, source: FilesSource) -> Opened:
+    frames_of = {entry.name: _frame_of(entry, folder) for entry in entries}
+    files = sorted({frame[0] if frame else name for name, frame in frames_of.items()})
     missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         raise DataError(
             f"{folder / missing[0]}: no such file ({len(missing)} of {len(files)} files that {source.annotations} names "
             "are missing); restore them or correct the recipe's 'images'"
         )
-    are_frames = {"#" in entry.file_name for entry in entries}
+    are_frames = {frame is not None for frame in frames_of.values()}
     if are_frames == {True, False}:
         raise DataError(
             f"{source.annotations}: mixes stills and frames of video files; split it into two files"
@@ -117,31 +126,35 @@ def _open_files(entries: Sequence[CocoImage], folder: Path, source: CocoSource) 
             duplicates.append((record.source, records[record.id].source))
             continue
         records[record.id] = record
-        labels[record.id] = entry.annotations
+        labels[record.id] = entry.annotations()
     reader = VideoReader(folder, indices) if indices else StillReader(folder)
     frames = FrameSet(in_time_order(list(records.values())), reader, source.scale)
-    return Opened(frames, _with_min_height(labels, source.min_height), tuple(duplicates))
+    return Opened(frames, labels, tuple(duplicates))
 
 
-def _check_same(entry: CocoImage, known: Annotations, kept: Record, source: CocoSource) -> None:
-    if not np.array_equal(entry.annotations.boxes, known.boxes):
+def _check_same(
+    entry: LabelledImage, known: Annotations, kept: Record, source: FilesSource
+) -> None:
+    if not np.array_equal(entry.annotations().boxes, known.boxes):
         raise DataError(
-            f"{source.annotations}: {entry.file_name} has the content of {kept.label} but other boxes; remove one of the "
+            f"{source.annotations}: {entry.name} has the content of {kept.label} but other boxes; remove one of the "
             "two, or give both the same annotations"
         )
 
 
-def _file(entry: CocoImage) -> str:
-    return entry.file_name.rsplit("#", 1)[0]
+def _frame_of(entry: LabelledImage, folder: Path) -> tuple[str, int] | None:
+    """The video file and frame that an image is, unless it lies there as a picture."""
+    return None if (folder / entry.name).is_file() else video_frame(entry.name)
 
 
-def _still_record(entry: CocoImage, folder: Path, source: CocoSource) -> Record:
+def _still_record(entry: LabelledImage, folder: Path, source: FilesSource) -> Record:
     place = None if entry.frame is None else entry.frame // source.every
+    width, height = known_size(entry, "a detector")
     return Record(
-        id=content_hash(folder / entry.file_name),
-        source=entry.file_name,
-        width=entry.width,
-        height=entry.height,
+        id=content_hash(folder / entry.name),
+        source=entry.name,
+        width=width,
+        height=height,
         sequence=entry.video if place is not None else None,
         place=place,
         frame=entry.frame,
@@ -149,21 +162,21 @@ def _still_record(entry: CocoImage, folder: Path, source: CocoSource) -> Record:
 
 
 def _video_record(
-    entry: CocoImage, indices: dict[str, VideoIndex], folder: Path, source: CocoSource
+    entry: LabelledImage, indices: dict[str, VideoIndex], folder: Path, source: FilesSource
 ) -> Record:
-    name, number = entry.file_name.rsplit("#", 1)
+    name, frame = video_frame(entry.name) or (entry.name, 0)
     index = indices[name]
-    if not number.isdigit() or int(number) >= len(index):
+    if frame >= len(index):
         raise DataError(
-            f"{folder / name}: {source.annotations} names frame {number} but the video holds {len(index)}; "
+            f"{folder / name}: {source.annotations} names frame {frame} but the video holds {len(index)}; "
             "the video is truncated or belongs to other annotations"
         )
-    frame = int(number)
+    width, height = known_size(entry, "a detector")
     return Record(
         id=index.frame_id(frame),
         source=name,
-        width=entry.width,
-        height=entry.height,
+        width=width,
+        height=height,
         sequence=index.digest,
         place=frame // source.every,
         frame=frame,

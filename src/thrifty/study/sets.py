@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from thrifty.config import CocoSource, Recipe, StreetSource
+from thrifty.config import FilesSource, Recipe, StreetSource
 from thrifty.cycle.context import Context, LabelledFrames
 from thrifty.data.sources import Opened, open_source
 from thrifty.detectors.paper import PaperDetector
@@ -88,7 +88,7 @@ def describe(recipe: Recipe, sets: Sets) -> dict[str, str]:
     }
 
 
-def _describe(opened: Opened, source: CocoSource | StreetSource) -> str:
+def _describe(opened: Opened, source: FilesSource | StreetSource) -> str:
     objects = sum(len(drawn.objects) for drawn in opened.labels.values())
     holding = sum(bool(len(drawn.objects)) for drawn in opened.labels.values())
     origin = (

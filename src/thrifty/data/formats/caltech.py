@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
@@ -80,7 +79,7 @@ class _Video:
         self._names = names
         content = read_mat(path).get("A")
         if not isinstance(content, Mapping):
-            self._bad("holds no structure A")
+            raise self._wrong("holds no structure A")
         self._content = content
         labels = content.get("objLbl")
         self._labels = labels.items if isinstance(labels, Cells) else []
@@ -90,7 +89,7 @@ class _Video:
         frames = lists.items if isinstance(lists, Cells) else []
         count = self._number(self._content, "nFrame", "the file")
         if count != len(frames):
-            self._bad(f"lists objects for {len(frames)} frames of {count:g}")
+            raise self._wrong(f"lists objects for {len(frames)} frames of {count:g}")
         listed = self._content.get(_LISTED)
         wanted = set(listed.ravel().tolist()) if isinstance(listed, np.ndarray) else None
         for number, objects in enumerate(frames):
@@ -110,19 +109,19 @@ class _Video:
             return
         for entry in objects.items if isinstance(objects, Cells) else [objects]:
             if not isinstance(entry, Mapping):
-                self._bad(f"{where}: an object is no structure")
+                raise self._wrong(f"{where}: an object is no structure")
             yield self._label(entry, where)
 
     def _label(self, entry: Mapping[str, Value], where: str) -> Label:
         track = self._number(entry, "id", where)
         if not 1 <= track <= len(self._labels) or track != int(track):
-            self._bad(f"{where}: names track {track:g} of {len(self._labels)}")
+            raise self._wrong(f"{where}: names track {track:g} of {len(self._labels)}")
         name = self._labels[int(track) - 1]
         if not isinstance(name, str) or not name:
-            self._bad(f"track {track:g} has no label")
+            raise self._wrong(f"track {track:g} has no label")
         box = self._box(entry, "pos", where)
         if box is None:
-            self._bad(f"{where}: an object of track {track:g} has no pos")
+            raise self._wrong(f"{where}: an object of track {track:g} has no pos")
         occluded = self._number(entry, "occl", where, otherwise=0.0) != 0
         return Label(
             box=box,
@@ -143,7 +142,7 @@ class _Video:
         if not any(numbers):
             return None
         if len(numbers) != 4:
-            self._bad(f"{where}: {key} holds {len(numbers)} numbers instead of 4")
+            raise self._wrong(f"{where}: {key} holds {len(numbers)} numbers instead of 4")
         left, top, width, height = numbers
         return left - 1, top - 1, left - 1 + width, top - 1 + height
 
@@ -157,10 +156,10 @@ class _Video:
                 return number
         elif otherwise is not None:
             return otherwise
-        self._bad(f"{where}: {key} is no number")
+        raise self._wrong(f"{where}: {key} is no number")
 
-    def _bad(self, what: str) -> NoReturn:
-        bad(self._path, what, "check that it is a .vbb file, or copy it again")
+    def _wrong(self, what: str) -> DataError:
+        return DataError(f"{self._path}: {what}; check that it is a .vbb file, or copy it again")
 
 
 def write(dataset: Dataset) -> Written:
