@@ -61,8 +61,7 @@ def read(path: Path, sizes: Sizes) -> Dataset:
     images = tuple(
         _image(entry, f"image {number}", path, sizes) for number, entry in enumerate(_entries(path))
     )
-    categories = tuple(Category(name, number) for number, name in enumerate(CLASSES))
-    return Dataset(categories, images)
+    return Dataset(tuple(map(Category, CLASSES)), images)
 
 
 def _entries(path: Path) -> Iterator[Mapping[str, Value]]:
