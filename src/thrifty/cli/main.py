@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 import thrifty
+from thrifty.cli import data
 from thrifty.cli.console import ConsoleProgress, summary_table
 from thrifty.config import Preset, Recipe, load_recipe, parse_recipe
 from thrifty.data.pool import Pool
@@ -35,6 +36,7 @@ from thrifty.study.run import execute, open_run
 from thrifty.study.summary import figures
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(data.app, name="data", help="Convert, check, show and split data sets.")
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from thrifty.config import Filter
-from thrifty.data.dataset import Dataset, Label
+from thrifty.data.dataset import Category, Dataset, Label
 from thrifty.errors import DataError
 
 PAPER_FILTERS: Mapping[str, Filter] = {
@@ -93,6 +93,38 @@ def _passes(rules: Filter, label: Label) -> bool:
         and low * height <= width <= great * height
         and (rules.min_visibility == 0 or visible_share(label) >= rules.min_visibility)
     )
+
+
+def with_names(dataset: Dataset, names: Mapping[str, str]) -> Dataset:
+    """Call classes otherwise; those that get the same name become one.
+
+    Args:
+        dataset: Anything.
+        names: New names by old ones; others stay.
+
+    Raises:
+        DataError: There is no class of an old name.
+    """
+    known = [category.name for category in dataset.categories]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise DataError(
+            f"there is no class {unknown[0]!r} to rename, only {', '.join(known) or 'none'}; correct the name"
+        )
+    merged: dict[str, Category] = {}
+    for category in dataset.categories:
+        name = names.get(category.name, category.name)
+        merged.setdefault(name, replace(category, name=name))
+    places = {name: place for place, name in enumerate(merged)}
+    moved = [places[names.get(name, name)] for name in known]
+    images = tuple(
+        replace(
+            image,
+            labels=tuple(replace(label, category=moved[label.category]) for label in image.labels),
+        )
+        for image in dataset.images
+    )
+    return replace(dataset, categories=tuple(merged.values()), images=images)
 
 
 def visible_share(label: Label) -> float:

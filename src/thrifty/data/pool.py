@@ -323,6 +323,11 @@ def _first(order: Callable[[str], Any]) -> Callable[[tuple[str, bool]], Any]:
 _DIGITS = re.compile(r"(\d+)")
 
 
+def picture_names(folder: Path) -> list[str]:
+    """Paths of all pictures below a folder, with `/`, by name; links are followed."""
+    return [name for name in _walk(folder, "", str) if _kind(name) in PICTURES]
+
+
 def _natural(name: str) -> tuple[tuple[int, str], ...]:
     """Sorts numbers in names by their size; names that differ in leading zeros only, by the text."""
     parts = _DIGITS.split(name)

@@ -10,7 +10,7 @@ import numpy as np
 
 from thrifty.config import FilesSource, StreetSource
 from thrifty.data.clip import VideoIndex
-from thrifty.data.dataset import LabelledImage, video_frame
+from thrifty.data.dataset import Dataset, LabelledImage, video_frame
 from thrifty.data.filters import apply
 from thrifty.data.formats.catalogue import read_dataset
 from thrifty.data.formats.sizes import Sizes, known_size
@@ -54,23 +54,50 @@ def open_source(source: FilesSource | StreetSource, root: Path | None) -> Opened
     if isinstance(source, StreetSource):
         frames, labels = open_street(source)
         return Opened(frames, _with_min_height(labels, source.min_height))
+    annotations, folder = _places(source, root)
+    dataset = select(source, root)
+    return _open_files(apply(source.filter, dataset, str(annotations)).images, folder, source)
+
+
+def _places(source: FilesSource, root: Path | None) -> tuple[Path, Path]:
+    """Where the annotations lie, and the pictures."""
     if root is None:
         raise DataError(
             f"{source.annotations}: no data folder given; pass --data DIR or set THRIFTY_DATA"
         )
     annotations = root / source.annotations
-    folder = root / source.images if source.images is not None else annotations.parent
     if not annotations.exists():
         raise DataError(
             f"{annotations}: no such file; point --data or THRIFTY_DATA at the folder that holds the data sets"
         )
-    dataset = read_dataset(annotations, source.format, Sizes(folder))
-    entries = _select(apply(source.filter, dataset, str(annotations)).images, source)
-    if not entries:
+    if source.images is not None:
+        return annotations, root / source.images
+    return annotations, annotations if annotations.is_dir() else annotations.parent
+
+
+def select(source: FilesSource, root: Path | None, *, checked: bool = True) -> Dataset:
+    """The frames of a source with all of their labels, as `read_dataset` reads them.
+
+    Raises:
+        DataError: The annotations cannot be read, or nothing is left under the source's `videos` and `frames`.
+    """
+    annotations, folder = _places(source, root)
+    dataset = read_dataset(annotations, source.format, Sizes(folder), checked=checked)
+    images = tuple(_select(dataset.images, source))
+    if not images:
         raise DataError(
             f"{annotations}: no frame is left under the recipe's 'videos' and 'frames'; widen them"
         )
-    return _open_files(entries, folder, source)
+    return Dataset(dataset.categories, images, dataset.unread)
+
+
+def picture_folder(source: FilesSource, root: Path | None) -> Path:
+    """What the names of a source's images are relative to.
+
+    Raises:
+        DataError: As `select`.
+    """
+    return _places(source, root)[1]
 
 
 def _select(entries: Sequence[LabelledImage], source: FilesSource) -> list[LabelledImage]:

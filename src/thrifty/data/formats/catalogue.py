@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from thrifty.data.dataset import Dataset, LabelledImage, problems, video_frame
@@ -56,13 +57,16 @@ def read_dataset(
     return dataset
 
 
-def write_dataset(dataset: Dataset, path: Path, format_name: str) -> Counter[str]:
+def write_dataset(
+    dataset: Dataset, path: Path, format_name: str, pictures: Iterable[tuple[str, bytes]] = ()
+) -> Counter[str]:
     """Write annotations in a format.
 
     Args:
         dataset: What to write.
         path: The file, or, for a format that is a folder, the folder; which must be empty or not exist yet.
         format_name: A key of `FORMATS`.
+        pictures: Names and contents of the images, to be put where the format keeps its pictures.
 
     Returns:
         What was lost: a phrase, and how many. What `dataset.unread` names is among it.
@@ -71,18 +75,24 @@ def write_dataset(dataset: Dataset, path: Path, format_name: str) -> Counter[str
         DataError: The format cannot express the data set, or the destination is taken. Nothing is left behind.
         OSError: It cannot be written. Nothing is left behind.
     """
-    entry = _named(format_name)
+    entry = find_format(format_name)
     kept, losses = project(dataset, entry)
     if dataset.images and not kept.images:
         raise DataError(
             f"{path}: nothing is left to write, since {entry.title} has no place for "
             f"{' nor '.join(trait.value for trait in losses)}; choose another format"
         )
+    if pictures and entry.pictures is None:
+        raise DataError(
+            f"{path}: {entry.title} keeps no pictures beside its annotations; leave them where they are, or choose a "
+            "format that is a folder"
+        )
     if entry.suffix:
         for _, content in entry.write(kept):
             replace_file(path, content)
     else:
-        replace_folder(path, entry.write(kept))
+        placed = ((f"{entry.pictures}/{name}", content) for name, content in pictures)
+        replace_folder(path, chain(entry.write(kept), placed))
     return Counter(dict(dataset.unread)) + Counter(
         {trait.value: count for trait, count in losses.items()}
     )
@@ -90,7 +100,7 @@ def write_dataset(dataset: Dataset, path: Path, format_name: str) -> Counter[str
 
 def _format(path: Path, name: str | None) -> Format:
     if name is not None:
-        return _named(name)
+        return find_format(name)
     found = recognised(path)
     if not found:
         raise DataError(
@@ -99,7 +109,12 @@ def _format(path: Path, name: str | None) -> Format:
     return found[0]
 
 
-def _named(name: str) -> Format:
+def find_format(name: str) -> Format:
+    """A format by its name.
+
+    Raises:
+        DataError: There is none of this name.
+    """
     if name not in FORMATS:
         raise DataError(f"{name}: no known annotation format; there are {', '.join(FORMATS)}")
     return FORMATS[name]

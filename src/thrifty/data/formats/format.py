@@ -65,6 +65,7 @@ class Format:
         read: From a path, with `Sizes` to ask where the format does not tell an image's size. Raises `DataError`.
         write: Gives the files of a data set that says nothing but what the format holds. Raises `DataError` if the
             format cannot express it.
+        pictures: Folder, below the destination, where the format keeps its pictures; `None` for a format that is a file.
         size: Width and height of all images, in a format that is only used for images of one size.
         ignored: Classes that are ignore regions by their name, in a format without ignore marks.
         crowds: Likewise, classes that are crowds.
@@ -78,6 +79,7 @@ class Format:
     recognise: Callable[[Path], bool]
     read: Callable[[Path, Sizes], Dataset]
     write: Callable[[Dataset], Written]
+    pictures: str | None = None
     size: tuple[int, int] | None = None
     ignored: frozenset[str] = frozenset()
     crowds: frozenset[str] = frozenset()
