@@ -125,6 +125,19 @@ class Preset(StrEnum):
     RELEASED = "released"
 
 
+class Statistic(StrEnum):
+    """How one number is made of a frame's pixel scores.
+
+    `MAX_MEAN`: mean of the region maxima (equation 5). `MEAN`: mean of all pixel scores. `TOP_K`: mean of the `top`
+    highest region maxima. `QUANTILE`: the `quantile` of the region maxima, linear between neighbours.
+    """
+
+    MAX_MEAN = "max-mean"
+    MEAN = "mean"
+    TOP_K = "top-k"
+    QUANTILE = "quantile"
+
+
 class DetectorSection(Section):
     """The network of Figure 2.
 
@@ -191,7 +204,7 @@ class ScoreSection(Section):
     preset: Preset = Preset.PAPER
     radius: Count | None = None
     region: PositiveInt = 30
-    statistic: Literal["max-mean", "mean", "top-k", "quantile"] = "max-mean"
+    statistic: Statistic = Statistic.MAX_MEAN
     top: PositiveInt = 10
     quantile: Annotated[float, Field(ge=0, le=1)] = 0.9
     smoothing: Count = 5

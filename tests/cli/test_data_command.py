@@ -13,9 +13,16 @@ from thrifty.data.formats.catalogue import FORMATS, read_dataset
 from thrifty.data.video import index_video
 
 
-def thrifty(*words: object) -> subprocess.CompletedProcess[str]:
+def thrifty(*words: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "thrifty", "data", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+def test_data_commands_load_no_deep_learning_framework() -> None:
+    code = (
+        "import sys, thrifty.cli.main; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_converting_says_what_was_lost(tiny: TinyData, tmp_path: Path) -> None:
@@ -161,8 +168,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     for name in ("stills.json", "video.json", "stills", "clip.avi"):
         (tmp_path / name).symlink_to(tiny.root / name)
     before = sorted(tmp_path.iterdir())
-    command = [sys.executable, "-m", "thrifty", "data", *words]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    result = thrifty(*words, folder=tmp_path)
     assert result.returncode == 2, result.stdout + result.stderr
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from tests import references
 from tests.devices import on
+from thrifty.config import Statistic
 from thrifty.errors import ScoreError
 from thrifty.maps import Activation, ClassMaps, MapKind
 from thrifty.scoring import forms
 from thrifty.scoring.forms import DivergenceSettings, Form, choose_form, score_frames
-from thrifty.scoring.regions import RegionSettings, Statistic, Tiling
+from thrifty.scoring.regions import RegionSettings, Tiling
 
 FORMS = list(Form)
 HEADS = ((60, 80), (60, 80), (60, 80), (60, 80), (120, 160))

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from tests import references
+from thrifty.config import Statistic
 from thrifty.errors import ScoreError
 from thrifty.scoring.regions import (
     RegionSettings,
-    Statistic,
     Tiling,
     frame_scores,
     region_maxima,

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from tests import references
-from thrifty.config import Recipe, parse_recipe
+from thrifty.config import Recipe, Statistic, parse_recipe
 from thrifty.detectors.paper import PaperDetector
 from thrifty.maps import ClassMaps, MapKind, upsample
 from thrifty.scoring.forms import DivergenceSettings
-from thrifty.scoring.regions import RegionSettings, Statistic, Tiling
+from thrifty.scoring.regions import RegionSettings, Tiling
 from thrifty.selection.temporal import Rules
 from thrifty.strategies.catalogue import make_strategies
 from thrifty.strategies.divergence import Divergence

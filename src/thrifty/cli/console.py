@@ -17,11 +17,9 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 from rich.progress import Task as BarTask
-from rich.table import Table
 from rich.text import Text
 
 from thrifty.progress import Step
-from thrifty.report.summary import Summary, count, number
 
 
 class RateColumn(ProgressColumn):
@@ -79,21 +77,3 @@ class ConsoleProgress:
         rate = done / max(seconds, 1e-9)
         line = f"{what}: {done} {unit} in {seconds:.1f} s ({rate:.1f}/s)"
         self._console.print(line, highlight=False, soft_wrap=True)
-
-
-def summary_table(summary: Summary, seeds: int) -> Table:
-    """Miss rate at one false positive per image and people found, per cycle and strategy."""
-    table = Table(title=f"means of {seeds} seeds" if seeds > 1 else "one seed")
-    table.add_column("strategy")
-    for heading in ("cycle", "labelled frames", "miss rate at 1 FPPI", "people found"):
-        table.add_column(heading, justify="right")
-    for strategy in summary.strategies:
-        rows = summary.of(strategy)
-        for row in rows:
-            cells = (
-                str(row.cycle),
-                count(row.labelled.mean),
-                number(row.miss.mean if row.miss else None),
-            )
-            table.add_row(strategy, *cells, count(row.people.mean), end_section=row is rows[-1])
-    return table

@@ -1,4 +1,7 @@
-"""`thrifty`: the commands."""
+"""`thrifty`: the commands.
+
+Each imports what it needs when it runs: loading a deep learning framework takes seconds, asking for help should not.
+"""
 
 from __future__ import annotations
 
@@ -11,32 +14,20 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
 from rich.console import Console
 
 import thrifty
-from thrifty.cli import data
-from thrifty.cli.console import ConsoleProgress, summary_table
-from thrifty.config import Preset, Recipe, load_recipe, parse_recipe
+from thrifty.cli import data as data_commands
+from thrifty.cli.console import ConsoleProgress
+from thrifty.config import Preset, Recipe, Statistic, load_recipe, parse_recipe
 from thrifty.data.pool import Pool
-from thrifty.detectors.catalogue import FORMS, open_detector
-from thrifty.engine.local import BATCH
+from thrifty.detectors.forms import FORMS
 from thrifty.errors import RecipeError, RunError, ThriftyError
 from thrifty.files import replace_file
-from thrifty.report.gather import gather
-from thrifty.report.heat import as_archive, draw, encode, measure
-from thrifty.report.page import write
-from thrifty.report.summary import summarize
-from thrifty.scored_pool import Scoring, score_pool
-from thrifty.scoring.forms import DivergenceSettings
-from thrifty.scoring.regions import REGION, RegionSettings, Statistic
-from thrifty.store.score_file import unreadable_beside
-from thrifty.study.run import execute, open_run
-from thrifty.study.summary import figures
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(data.app, name="data", help="Convert, check, show and split data sets.")
+app.add_typer(data_commands.app, name="data", help="Convert, check, show and split data sets.")
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -91,6 +82,13 @@ def run(
     ] = Device.AUTO,
 ) -> None:
     """Run active learning from start weights to the finished page, against a simulated oracle."""
+    from thrifty.cli.table import summary_table
+    from thrifty.report.gather import gather
+    from thrifty.report.page import write
+    from thrifty.report.summary import summarize
+    from thrifty.study.run import execute, open_run
+    from thrifty.study.summary import figures
+
     settings, text = find_recipe(recipe)
     place = _device(device)
     with (
@@ -126,7 +124,7 @@ def score(
     radius: Annotated[
         int | None, typer.Option(min=0, help="Half-size of the window, pixels; the preset's.")
     ] = None,
-    region: Annotated[int, typer.Option(min=1, help="Side of a region, pixels.")] = REGION,
+    region: Annotated[int, typer.Option(min=1, help="Side of a region, pixels.")] = 30,
     statistic: Annotated[
         Statistic, typer.Option(help="How one number is made of a frame's regions.")
     ] = Statistic.MAX_MEAN,
@@ -144,12 +142,17 @@ def score(
     scale: Annotated[
         float, typer.Option(min=0.01, max=4, help="Pixels the detector sees per stored pixel.")
     ] = 1.0,
-    batch: Annotated[int, typer.Option(min=1, help="Frames the detector sees at once.")] = BATCH,
+    batch: Annotated[int, typer.Option(min=1, help="Frames the detector sees at once.")] = 4,
     device: Annotated[
         Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")
     ] = Device.AUTO,
 ) -> None:
     """Score every frame of a pool: one row a frame, higher means more worth labelling."""
+    from thrifty.scored_pool import Scoring, score_pool
+    from thrifty.scoring.forms import DivergenceSettings
+    from thrifty.scoring.regions import RegionSettings
+    from thrifty.store.score_file import unreadable_beside
+
     base = DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
     regions = RegionSettings(region, base.regions.tiling, statistic, top, quantile)
     settings = DivergenceSettings(base.radius if radius is None else radius, regions)
@@ -187,6 +190,10 @@ def look(
     ] = Device.AUTO,
 ) -> None:
     """Show where in a frame the detector contradicts itself: head by head, summed, and the highest regions."""
+    from thrifty.detectors.catalogue import open_detector
+    from thrifty.report.heat import as_archive, draw, encode, measure
+    from thrifty.scoring.forms import DivergenceSettings
+
     if out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".npz"}:
         raise RunError(f"{out}: end the name in .png or .jpg for a picture, in .npz for arrays")
     settings = (
@@ -239,6 +246,8 @@ def find_recipe(name: str) -> tuple[Recipe, str]:
 
 
 def _device(wanted: Device) -> str:
+    import torch
+
     if wanted is Device.CUDA and not torch.cuda.is_available():
         raise RunError(
             "--device cuda: torch sees no GPU here; use --device cpu, or install a torch build for your GPU"

@@ -16,13 +16,12 @@ import sys
 from pathlib import Path
 
 from thrifty.data.stills import content_hash
+from thrifty.detectors.forms import FORMS
 from thrifty.detectors.onnx import OnnxDetector
 from thrifty.detectors.paper import load_detector
 from thrifty.detectors.protocol import DenseDetector
 from thrifty.errors import CapabilityError, DataError
 from thrifty.types import Need
-
-FORMS = "paper:FILE.safetensors, onnx:FILE.onnx, or package.module:factory"
 
 
 def open_detector(spec: str, device: str = "cpu") -> DenseDetector:

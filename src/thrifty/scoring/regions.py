@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from thrifty.config import Statistic
 from thrifty.errors import ScoreError
 
 REGION = 30
@@ -61,19 +62,6 @@ def region_maxima(scores: Tensor, size: int = REGION, tiling: Tiling = Tiling.PA
     )
     padded = F.pad(scores.unsqueeze(1), padding, value=float("-inf"))
     return F.max_pool2d(padded, kernel_size=size, stride=size)[:, 0, :rows, :columns]
-
-
-class Statistic(StrEnum):
-    """How one number is made of a frame's pixel scores.
-
-    `MAX_MEAN`: mean of the region maxima (equation 5). `MEAN`: mean of all pixel scores. `TOP_K`: mean of the `top`
-    highest region maxima. `QUANTILE`: the `quantile` of the region maxima, linear between neighbours.
-    """
-
-    MAX_MEAN = "max-mean"
-    MEAN = "mean"
-    TOP_K = "top-k"
-    QUANTILE = "quantile"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from thrifty.config import Preset, Recipe
 from thrifty.errors import CapabilityError, RecipeError
 from thrifty.scoring.forms import DivergenceSettings
-from thrifty.scoring.regions import RegionSettings, Statistic
+from thrifty.scoring.regions import RegionSettings
 from thrifty.scoring.smoothing import gaussian_weights
 from thrifty.selection.temporal import Rules
 from thrifty.strategies.divergence import Divergence
@@ -30,7 +30,7 @@ def _divergence(recipe: Recipe) -> Strategy:
     regions = RegionSettings(
         size=settings.region,
         tiling=preset.regions.tiling,
-        statistic=Statistic(settings.statistic),
+        statistic=settings.statistic,
         top=settings.top,
         quantile=settings.quantile,
     )

@@ -1,0 +1,3 @@
+"""How a detector is named on the command line; apart from what makes one, so that asking for help loads no framework."""
+
+FORMS = "paper:FILE.safetensors, onnx:FILE.onnx, or package.module:factory"
