@@ -7,7 +7,7 @@ DEV_READY := $(VENV)/.ready-dev
 OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check format clean
+.PHONY: help demo test bench fuzz check format clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,10 @@ test: $(DEV_READY) ## Run all tests
 
 bench: $(DEV_READY) ## Measure what scoring costs and print the table (BENCH="--million" for all of it)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+fuzz: $(DEV_READY) ## Fuzz every reader with 100,000 inputs (FUZZ="coco --runs 1000" for less)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m fuzz $(FUZZ)
 
 check: $(DEV_READY) ## Run every static rule: format, lint, types, import layers
 	$(BIN)/ruff format --check .

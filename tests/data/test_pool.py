@@ -1,9 +1,12 @@
 """Pools as streams: what is read, in which order, and how a reader goes on."""
 
+import os
 import shutil
 import struct
+import time
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -12,10 +15,10 @@ from PIL import Image as Pillow
 from tests.data.norpix import write_seq
 from tests.tiny import VIDEO_FRAMES, TinyData, write_video
 from thrifty.data.pool import Broken, Done, Pool
-from thrifty.data.stills import content_hash
+from thrifty.data.stills import content_hash, decode_picture
 from thrifty.data.video import VideoReader, index_video
 from thrifty.errors import DataError
-from thrifty.types import Frame
+from thrifty.types import Frame, Image
 
 
 def draw(path: Path, value: int, size: tuple[int, int] = (8, 6)) -> Path:
@@ -107,11 +110,12 @@ def test_scale_resizes_what_the_detector_sees(tmp_path: Path) -> None:
 def test_what_is_broken_is_reported_and_passed_over(mixed: Path) -> None:
     items = list(Pool(mixed).stream())
     broken = [item for item in items if isinstance(item, Broken)]
-    assert [item.source for item in broken] == ["c.jpg", "d/f.avi"]
+    assert [item.source for item in broken] == ["c.jpg", "d/f.avi", "d/f.avi"]
     assert "cannot decode this picture" in broken[0].reason
-    assert broken[1].frame is not None
-    assert broken[1].frame > 0
-    assert "decoding ends after" in broken[1].reason
+    cut, end = broken[1:]
+    assert (cut.frame or 0) + 1 == end.frame
+    assert f"frame {cut.frame} cannot be decoded" in cut.reason
+    assert f"decoding ends after {end.frame} frames" in end.reason
     assert isinstance(items[-1], Frame)
 
 
@@ -240,9 +244,163 @@ def test_a_picture_that_claims_a_billion_pixels_is_one_broken_entry(tmp_path: Pa
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     [item] = Pool(tmp_path).stream()
     assert isinstance(item, Broken)
-    assert "more pixels than any camera makes" in item.reason
+    assert "it claims more than 178 million pixels" in item.reason
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
     body = name + content
     return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+@pytest.mark.parametrize("name", ["v.avi", "v.mp4", "v.mkv"])
+def test_one_damaged_packet_costs_one_frame_and_no_other(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(20)]
+    path = tmp_path / name
+    write_video(path, images, "mjpeg")
+    whole = {
+        frame.record.frame: frame.image for frame in Pool(path).stream() if isinstance(frame, Frame)
+    }
+    content = bytearray(path.read_bytes())
+    begin = -1
+    for _ in range(8):
+        begin = content.index(b"\xff\xd8\xff", begin + 1)
+    end = content.index(b"\xff\xd9", begin) + 2
+    content[begin:end] = bytes(end - begin)
+    path.write_bytes(content)
+    items = list(Pool(path).stream())
+    assert [item.frame for item in items if isinstance(item, Broken)] == [7]
+    sound = [item for item in items if isinstance(item, Frame)]
+    assert [item.record.frame for item in sound] == [n for n in range(20) if n != 7]
+    for item in sound:
+        np.testing.assert_array_equal(item.image, whole[item.record.frame])
+    index = index_video(path)
+    assert len(index) == 20
+    reader = VideoReader(tmp_path, {name: index})
+    for item in reversed(sound):
+        assert item.record.id == index.frame_id(item.record.frame or 0)
+        np.testing.assert_array_equal(reader.read(item.record), item.image)
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.avi", "v.webm"])
+def test_a_video_that_was_cut_off_says_so_whatever_its_container(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(40)]
+    path = tmp_path / name
+    write_video(path, images, "libvpx" if name.endswith("webm") else "mpeg4")
+    assert not any(isinstance(item, Broken) for item in Pool(path).stream())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    *_, last = Pool(path).stream()
+    assert isinstance(last, Broken)
+    assert "decoding ends after" in last.reason
+    assert "its header announces" in last.reason
+
+
+def test_a_video_without_times_is_not_taken_by_time_and_not_lost(tmp_path: Path) -> None:
+    images = [np.full((48, 64, 3), 5 * n, np.uint8) for n in range(12)]
+    write_video(tmp_path / "b.h264", images, "libx264", {"bf": "0"})
+    (tmp_path / "b.h264").rename(tmp_path / "b.mpg")
+    draw(tmp_path / "a.png", 1)
+    draw(tmp_path / "c.png", 2)
+    assert len(list(Pool(tmp_path).stream())) == 14
+    items = list(Pool(tmp_path, per_second=2).stream())
+    assert [isinstance(item, Broken) for item in items] == [False, True, False]
+    assert "it tells no times; take every n-th frame" in str(identity(items[1]))
+    done = [as_done(item) for item in items]
+    for count in range(4):
+        rest = list(Pool(tmp_path, per_second=2).stream(done[:count]))
+        assert [identity(item) for item in rest] == [identity(item) for item in items[count:]]
+
+
+def test_a_list_may_name_a_video_twice(tmp_path: Path, tiny: TinyData) -> None:
+    shutil.copy(tiny.video, tmp_path / "v.avi")
+    (tmp_path / "twice.txt").write_text("v.avi\nv.avi\n")
+    pool = Pool(tmp_path / "twice.txt")
+    done = [as_done(item) for item in pool.stream()]
+    assert len(done) == 2 * VIDEO_FRAMES
+    for count in (0, 1, 39, 40, 41, 79, 80):
+        assert len(list(pool.stream(done[:count]))) == len(done) - count
+
+
+def test_a_video_that_changed_is_not_gone_on_with(tmp_path: Path, tiny: TinyData) -> None:
+    shutil.copy(tiny.video, tmp_path / "v.avi")
+    items = [item for item in Pool(tmp_path).stream() if isinstance(item, Frame)]
+    done = [Done("v.avi", n, broken=False, id=items[n].record.id) for n in range(10)]
+    assert len(list(Pool(tmp_path).stream(done))) == VIDEO_FRAMES - 10
+    write_video(tmp_path / "v.avi", [np.full((64, 96, 3), n, np.uint8) for n in range(40)])
+    with pytest.raises(DataError, match=r"v\.avi: has changed since scoring began"):
+        list(Pool(tmp_path).stream(done))
+
+
+def test_grey_pictures_of_16_bits_keep_their_shades(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    for name in ("a.png", "b.tiff"):
+        Pillow.fromarray(ramp).save(tmp_path / name)
+    Pillow.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "c.tif")
+    *grey, unknown = Pool(tmp_path).stream()
+    for frame in grey:
+        assert isinstance(frame, Frame)
+        expected = np.arange(256, dtype=np.uint8).reshape(16, 16)
+        np.testing.assert_array_equal(frame.image, np.repeat(expected[..., None], 3, axis=2))
+    assert isinstance(unknown, Broken)
+    assert "save it with 8 or 16 bits" in unknown.reason
+
+
+def test_what_is_no_file_is_reported_and_passed_over(tmp_path: Path) -> None:
+    draw(tmp_path / "z.png", 1)
+    (tmp_path / "a.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "b.png").symlink_to(tmp_path / "c.png")
+    (tmp_path / "c.png").symlink_to(tmp_path / "b.png")
+    os.mkfifo(tmp_path / "d.mp4")
+    os.mkfifo(tmp_path / "e.png")
+    (tmp_path / os.fsdecode(b"f\xff.png")).write_bytes(b"")
+    items = list(Pool(tmp_path).stream())
+    reasons = [item.reason.split(": ", 1)[1] for item in items if isinstance(item, Broken)]
+    assert reasons[:4] == ["is a link that leads nowhere", *reasons[1:3], "is no file"]
+    assert len(reasons) == 6
+    assert "no UTF-8" in reasons[5]
+    assert isinstance(items[-1], Frame)
+    done = [as_done(item) for item in items]
+    for count in range(len(done) + 1):
+        assert len(list(Pool(tmp_path).stream(done[:count]))) == len(done) - count
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"gr\xfcn.png", "frames.txt:1: is no UTF-8 text"),
+        (b"# ok\na\0.png", "frames.txt:2: is no text, it holds a zero byte"),
+        (b"a" * 70_000, "frames.txt:1: is no list"),
+    ],
+)
+def test_lists_that_are_no_text_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "frames.txt").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        list(Pool(tmp_path / "frames.txt").stream())
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 1)
+    (tmp_path / "frames.txt").write_text("a.png\n", encoding="utf-8-sig")
+    assert names(Pool(tmp_path / "frames.txt")) == ["a.png"]
+
+
+def test_few_large_pictures_are_decoded_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is decoded and not yet asked for, once the first picture has told how large they are."""
+    monkeypatch.setattr("thrifty.data.pool.AHEAD_BYTES", 3 * 100 * 100 * 3)
+    for number in range(40):
+        draw(tmp_path / f"{number:02d}.png", number, (100, 100))
+    decoded: list[Path] = []
+
+    def decode(path: Path, file: BinaryIO) -> Image:
+        decoded.append(path)
+        return decode_picture(path, file)
+
+    monkeypatch.setattr("thrifty.data.pool.decode_picture", decode)
+    ahead = []
+    for number, _ in enumerate(Pool(tmp_path, threads=8).stream(), start=1):
+        time.sleep(0.01)
+        ahead.append(len(decoded) - number)
+    assert max(ahead[20:]) <= 3

@@ -120,10 +120,16 @@ def test_a_damaged_frame_is_reported_and_the_others_are_read(
     tiny: TinyData, tmp_path: Path
 ) -> None:
     """Frames are lost from the end after indexing; the stream names them instead of stopping."""
-    index = index_video(tiny.video)
-    cut = tmp_path / "clip.avi"
-    content = tiny.video.read_bytes()
-    cut.write_bytes(content[: len(content) // 2])
+    path = tmp_path / "clip.avi"
+    rng = np.random.default_rng(0)
+    write_video(
+        path,
+        [rng.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(VIDEO_FRAMES)],
+        "mjpeg",
+    )
+    index = index_video(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
     results = [
         image
         for _, image in VideoReader(tmp_path, {"clip.avi": index}).stream(
@@ -134,6 +140,7 @@ def test_a_damaged_frame_is_reported_and_the_others_are_read(
     assert not failed[0]
     assert failed[-1]
     assert failed == sorted(failed)
+    assert 10 < failed.index(True) < 30
     assert "copy the video again" in str(results[-1])
 
 

@@ -33,7 +33,7 @@ from thrifty.data.formats.catalogue import (
 )
 from thrifty.data.formats.format import Trait
 from thrifty.data.formats.sizes import Sizes
-from thrifty.data.pool import picture_names
+from thrifty.data.listing import picture_names
 from thrifty.data.sources import picture_folder, select
 from thrifty.errors import DataError
 from thrifty.files import replace_file, replace_folder

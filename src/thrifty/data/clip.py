@@ -44,7 +44,11 @@ def frame_id(digest: str, frame: int, timestamp: int) -> str:
         frame: Decoded index.
         timestamp: Presentation timestamp in the stream's time base, or the index where there is none.
     """
-    return f"{digest[:16]}.{frame:08d}.{timestamp}"
+    return f"{digest[:DIGITS]}.{frame:08d}.{timestamp}"
+
+
+DIGITS = 16
+"""Digits of a video's hash in the ids of its frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Picture:
         number: Decoded index.
         timestamp: As `VideoIndex.timestamps`.
         seconds: Presentation time; `None` where the file tells none.
-        image: Turns it into pixels. Call it before the next frame is decoded.
+        image: Turns it into pixels, or raises `FrameError` if it is damaged. Call it before the next frame is decoded.
     """
 
     number: int
@@ -67,11 +71,14 @@ class Picture:
 class Decoding(Protocol):
     """An open video, decoded from the beginning."""
 
-    @property
-    def announced(self) -> int:
-        """Frames that the header promises and that are meant to be shown; known when all were read."""
+    def __iter__(self) -> Iterator[Picture]:
+        """All frames in the order of decoding; those that are damaged too, whose `image` raises `FrameError`.
+
+        Raises what `thrifty.data.video.DAMAGED` lists where nothing more can be read.
+        """
         ...
 
-    def __iter__(self) -> Iterator[Picture]:
-        """All frames in the order of decoding. Raises what `thrifty.data.video.DAMAGED` lists."""
+    @property
+    def shortfall(self) -> str:
+        """Once all frames were read: what the file's header promises that it does not hold; empty if nothing."""
         ...

@@ -96,9 +96,11 @@ class Sequence:
         return len(self._frames)
 
     @property
-    def announced(self) -> int:
-        """Frames that the header promises; 0 where it does not say."""
-        return int(self._count)
+    def shortfall(self) -> str:
+        """Frames that the header promises and the file does not hold, in words; empty if there are none."""
+        if len(self) >= max(1, self._count):
+            return ""
+        return f"its header announces {self._count} frames but {len(self)} are there"
 
     @property
     def timestamps(self) -> tuple[int, ...]:
@@ -147,7 +149,7 @@ class Sequence:
 
     def _damaged(self, number: int, reason: str) -> FrameError:
         return FrameError(
-            f"{self._path}: frame {number} cannot be decoded ({reason}); copy the file again from its source"
+            f"frame {number} cannot be decoded ({reason}); copy the video again from its source"
         )
 
     def _find(self) -> Iterator[_Frame]:
@@ -192,10 +194,9 @@ def sequence_index(path: Path) -> VideoIndex:
         DataError: The file is missing, none, or ends before the frames its header announces.
     """
     with Sequence(path) as sequence:
-        if len(sequence) < max(1, sequence.announced):
+        if sequence.shortfall:
             raise DataError(
-                f"{path}: is truncated or damaged, its header announces {sequence.announced} frames but {len(sequence)} "
-                "are there; copy it again from its source"
+                f"{path}: is truncated or damaged, {sequence.shortfall}; copy it again from its source"
             )
         return VideoIndex(
             digest=content_hash(path),

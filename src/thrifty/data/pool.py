@@ -1,6 +1,6 @@
 """Pools of any size, read as a stream: a folder of pictures and videos, a list of such files, or one of them.
 
-Nothing but the names of one folder is ever held. Frames come in one order, whatever the machine: folders by name, a list
+Frames come in one order, whatever the machine: folders by name, a list
 as it is written, a video as it is decoded. So a reader that was stopped can go on after the last frame it saw.
 """
 
@@ -9,25 +9,25 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 import posixpath
-import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from thrifty.data.clip import Picture, frame_id
+from thrifty.data.clip import DIGITS, Picture, frame_id
 from thrifty.data.frames import resize
+from thrifty.data.listing import LISTS, PICTURES, Listed, below, in_list
 from thrifty.data.stills import content_hash, decode_picture
 from thrifty.data.video import DAMAGED, VIDEOS, open_video
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Frame, Record
 
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-LISTS = frozenset({".lst", ".txt"})
+AHEAD_BYTES = 256 << 20
+"""Pixels that are decoded ahead of the detector, in bytes; one picture is, however large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,13 @@ class Done:
         source: As `Record.source`.
         frame: Its number in a video; `None` for a picture.
         broken: Whether it could not be decoded.
+        id: As `Record.id`, if known; a video that is gone on with must still have it.
     """
 
     source: str
     frame: int | None
     broken: bool
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +112,17 @@ class Pool:
         """
         finished = _Finished(done)
         counted: Counter[str] = Counter()
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as workers:
-            waiting: deque[Future[Frame | Broken]] = deque()
-            try:
-                for source in self._sources():
-                    if _kind(source) in VIDEOS:
-                        yield from _drain(waiting)
-                        yield from self._video(source, finished)
-                        continue
-                    sequence, place = self._sequence(source, counted)
-                    if place % self.every:
-                        continue
-                    if finished.take(source) is None:
-                        place //= self.every
-                        waiting.append(workers.submit(self._picture, source, sequence, place))
-                        if len(waiting) > 2 * self.threads:
-                            yield waiting.popleft().result()
-                yield from _drain(waiting)
-            finally:
-                for future in waiting:
-                    future.cancel()
+        with closing(_Ahead(self.threads)) as ahead:
+            for entry in self._listed():
+                if entry.is_video and not entry.problem:
+                    yield from ahead.rest()
+                    yield from self._video(entry.name, finished)
+                    continue
+                sequence, place = self._sequence(entry.name, counted)
+                if place % self.every or finished.take(entry.name) is not None:
+                    continue
+                yield from ahead.add(partial(self._picture, entry, sequence, place // self.every))
+            yield from ahead.rest()
         finished.check_end()
 
     def frame(self, number: int = 0) -> Frame:
@@ -150,12 +143,12 @@ class Pool:
     def _root(self) -> Path:
         return self.path if self.path.is_dir() else self.path.parent
 
-    def _sources(self) -> Iterator[str]:
+    def _listed(self) -> Iterator[Listed]:
         if self.path.is_dir():
-            return _walk(self.path, "", _natural if self.sequences else str)
+            return below(self.path, natural=self.sequences)
         if self.path.suffix.lower() in LISTS:
-            return _lines(self.path)
-        return iter([self.path.name])
+            return in_list(self.path)
+        return iter([Listed(self.path.name)])
 
     def _sequence(self, source: str, counted: Counter[str]) -> tuple[str | None, int]:
         """The sequence that a picture belongs to, and how many of it came before."""
@@ -165,8 +158,11 @@ class Pool:
         counted[folder] += 1
         return folder, counted[folder] - 1
 
-    def _picture(self, source: str, sequence: str | None, place: int) -> Frame | Broken:
+    def _picture(self, entry: Listed, sequence: str | None, place: int) -> Frame | Broken:
+        source = entry.name
         path = self._root() / source
+        if entry.problem:
+            return Broken(source, 0 if entry.is_video else None, f"{path}: {entry.problem}")
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -185,22 +181,25 @@ class Pool:
         return Frame(record, resize(image, self.scale), self.scale)
 
     def _video(self, source: str, finished: _Finished) -> Iterator[Frame | Broken]:
-        following = finished.take_video(source)
+        following, last = finished.take_video(source)
         if following is None:
             return
         path = self._root() / source
         if not path.is_file():
             raise DataError(f"{path}: no such video; restore it or take it off the list")
+        digest = content_hash(path)
+        if last is not None and not last.startswith(digest[:DIGITS]):
+            raise DataError(
+                f"{path}: has changed since scoring began; restore it, or delete the unfinished scores and start again"
+            )
         number, problem = -1, ""
         try:
-            digest = content_hash(path)
             with open_video(path) as decoding:
                 for picture, place in _sampled(decoding, self.every, self.per_second):
                     number = picture.number
                     if place is not None and number >= following:
                         yield self._frame(source, digest, picture, place)
-            if number + 1 < max(1, decoding.announced):
-                problem = f"its header announces {decoding.announced}"
+                problem = decoding.shortfall
         except DAMAGED as error:
             problem = getattr(error, "strerror", None) or str(error)
         if problem and number + 1 >= following:
@@ -210,7 +209,7 @@ class Pool:
         try:
             image = picture.image()
         except FrameError as error:
-            return Broken(source, picture.number, str(error))
+            return Broken(source, picture.number, f"{self._root() / source}: {error}")
         height, width = image.shape[:2]
         record = Record(
             frame_id(digest, picture.number, picture.timestamp),
@@ -229,18 +228,51 @@ def _sampled(
 ) -> Iterator[tuple[Picture, int | None]]:
     """All frames of a video, and the places of those that are taken.
 
-    A frame whose file tells no time is taken for one that follows the last at once, so sampling by time skips it.
+    Raises:
+        FrameError: Frames are to be taken by time, and the file tells none.
     """
-    last = None
+    last = -math.inf
     for picture in pictures:
         if per_second is None:
             yield picture, None if picture.number % every else picture.number // every
             continue
+        if picture.seconds is None:
+            raise FrameError("it tells no times; take every n-th frame instead")
         # A hair later, so that 0.1 s counts as the tenth part of a second and not as just before.
-        seconds = picture.seconds if picture.seconds is not None else -math.inf
-        tick = math.floor(seconds * per_second + 1e-6) if seconds > -math.inf else last
-        yield picture, tick if tick is not None and (last is None or tick > last) else None
-        last = tick if last is None or (tick is not None and tick > last) else last
+        tick = math.floor(picture.seconds * per_second + 1e-6)
+        yield picture, tick if tick > last else None
+        last = max(last, tick)
+
+
+class _Ahead:
+    """Pictures decoded side by side, ahead of who asks for them; no more than a bounded number of pixels at once."""
+
+    def __init__(self, threads: int) -> None:
+        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._most = 2 * threads
+        self._waiting: deque[Future[Frame | Broken]] = deque()
+
+    def add(self, read: Callable[[], Frame | Broken]) -> Iterator[Frame | Broken]:
+        """Take another picture, and give those that are due."""
+        self._waiting.append(self._workers.submit(read))
+        while len(self._waiting) > self._most:
+            yield self._next()
+
+    def rest(self) -> Iterator[Frame | Broken]:
+        """Give all that were taken."""
+        while self._waiting:
+            yield self._next()
+
+    def _next(self) -> Frame | Broken:
+        item = self._waiting.popleft().result()
+        if isinstance(item, Frame):
+            # As many as fit, were all as large as this one.
+            self._most = min(self._most, max(1, AHEAD_BYTES // max(1, item.image.nbytes)))
+        return item
+
+    def close(self) -> None:
+        """Give up what was not asked for."""
+        self._workers.shutdown(cancel_futures=True)
 
 
 class _Finished:
@@ -263,14 +295,20 @@ class _Finished:
         self._next = next(self._rest, None)
         return row
 
-    def take_video(self, source: str) -> int | None:
-        """The frame to go on with, or `None` if the video was finished."""
-        following = 0
-        while self._next is not None and (following == 0 or self._next.source == source):
+    def take_video(self, source: str) -> tuple[int | None, str | None]:
+        """The frame to go on with, or `None` if the video was finished; and the id of the last frame."""
+        following, last = 0, None
+        # A list may name a video twice in a row; then its frames begin anew.
+        while self._next is not None and (following == 0 or self._goes_on(source, following)):
             row = self.take(source)
-            following = (row.frame or 0) + 1 if row is not None else following
-        # Rows of a later file say that this one was finished.
-        return following if self._next is None else None
+            if row is not None:
+                following, last = (row.frame or 0) + 1, row.id or last
+        # Further rows say that this one was finished.
+        return (following if self._next is None else None), last
+
+    def _goes_on(self, source: str, following: int) -> bool:
+        row = self._next
+        return row is not None and row.source == source and (row.frame or 0) >= following
 
     def check_end(self) -> None:
         if self._next is not None:
@@ -286,61 +324,3 @@ def _ends_early(path: Path, source: str, number: int, reason: str) -> Broken:
         number,
         f"{path}: decoding ends after {number} frames ({reason}); copy it again from its source",
     )
-
-
-def _drain(waiting: deque[Future[Frame | Broken]]) -> Iterator[Frame | Broken]:
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _kind(source: str) -> str:
-    return os.path.splitext(source)[1].lower()  # noqa: PTH122 - called for every file of a large pool
-
-
-def _walk(
-    folder: Path,
-    prefix: str,
-    order: Callable[[str], Any],
-    above: frozenset[str] = frozenset(),
-) -> Iterator[str]:
-    """Pictures and videos below a folder, by name; links are followed, but never in a circle."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    with os.scandir(folder) as entries:
-        names = sorted(((entry.name, entry.is_dir()) for entry in entries), key=_first(order))
-    for name, is_folder in names:
-        if is_folder:
-            yield from _walk(folder / name, f"{prefix}{name}/", order, above | {real})
-        elif _kind(name) in PICTURES | VIDEOS:
-            yield prefix + name
-
-
-def _first(order: Callable[[str], Any]) -> Callable[[tuple[str, bool]], Any]:
-    return lambda entry: order(entry[0])
-
-
-_DIGITS = re.compile(r"(\d+)")
-
-
-def picture_names(folder: Path) -> list[str]:
-    """Paths of all pictures below a folder, with `/`, by name; links are followed."""
-    return [name for name in _walk(folder, "", str) if _kind(name) in PICTURES]
-
-
-def _natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Sorts numbers in names by their size; names that differ in leading zeros only, by the text."""
-    parts = _DIGITS.split(name)
-    key = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-    return (*key, (-1, name))
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            name = line.strip()
-            if not name or name.startswith("#"):
-                continue
-            if _kind(name) not in PICTURES | VIDEOS:
-                raise DataError(f"{path}:{number}: {name} is neither a picture nor a video by name")
-            yield name

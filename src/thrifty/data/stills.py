@@ -67,7 +67,7 @@ def decode_picture(path: Path, file: BinaryIO) -> Image:
     """
     try:
         with Pillow.open(file) as picture:
-            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+            return _rgb(ImageOps.exif_transpose(picture))
     except Exception as error:
         # Decoders raise OSError without a number for a bad picture, and with one for a bad disk.
         if isinstance(error, OSError) and error.errno is not None:
@@ -77,11 +77,21 @@ def decode_picture(path: Path, file: BinaryIO) -> Image:
         ) from error
 
 
+def _rgb(picture: Pillow.Image) -> Image:
+    """Any mode as RGB; 16-bit grey is scaled, which Pillow would clip."""
+    if picture.mode.startswith("I;16"):
+        grey = (np.asarray(picture).astype(np.uint32) + 128) // 257
+        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+    if picture.mode in {"I", "F"}:
+        raise ValueError("its values have no stated range, save it with 8 or 16 bits")
+    return np.array(picture.convert("RGB"))
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "its content is no picture of a known kind"
     if isinstance(error, Pillow.DecompressionBombError):
-        return "it claims more pixels than any camera makes"
+        return f"it claims more than {2 * (Pillow.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels, the most that are decoded"
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 

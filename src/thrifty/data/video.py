@@ -36,7 +36,7 @@ VIDEOS = frozenset(
 
 
 class FfmpegDecoding:
-    """All frames of an open video in the order of decoding, and how many there should be.
+    """All frames of an open video in the order of decoding, and what is missing at its end.
 
     Args:
         container: Just opened.
@@ -47,24 +47,58 @@ class FfmpegDecoding:
         self._stream = container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self._hidden = 0
+        self._count = 0
+        self._end = 0.0
         self.packets: set[int | None] = set()
         """Timestamps of the packets read so far."""
 
     def __iter__(self) -> Iterator[Picture]:
-        for number, frame in enumerate(self._decoded()):
-            stamp = number if frame.pts is None else frame.pts
-            yield Picture(number, stamp, frame.time, partial(_pixels, frame))
-
-    def _decoded(self) -> Iterator[av.VideoFrame]:
         for packet in self._container.demux(self._stream):
             self.packets.add(packet.pts)
             self._hidden += packet.is_discard
-            yield from packet.decode()
+            try:
+                for frame in packet.decode():
+                    yield self._picture(frame)
+            except av.error.FFmpegError as error:
+                # Nothing of this packet was shown; what follows may be sound.
+                yield self._lost(packet.pts, error)
+
+    def _picture(self, frame: av.VideoFrame) -> Picture:
+        number = self._count
+        self._count += 1
+        self._end = max(self._end, frame.time or 0.0)
+        stamp = number if frame.pts is None else frame.pts
+        return Picture(number, stamp, frame.time, partial(_pixels, frame, number))
+
+    def _lost(self, timestamp: int | None, error: Exception) -> Picture:
+        number = self._count
+        self._count += 1
+
+        def image() -> Image:
+            raise _damaged(number, _reason(error))
+
+        base = self._stream.time_base
+        seconds = None if timestamp is None or base is None else float(timestamp * base)
+        return Picture(number, number if timestamp is None else timestamp, seconds, image)
 
     @property
-    def announced(self) -> int:
-        """Frames that the header promises, less those that are never shown; known when all were read."""
-        return self._stream.frames - self._hidden
+    def shortfall(self) -> str:
+        """What the header promises that was not there, in words: frames, or, where it counts none, seconds."""
+        announced = self._stream.frames - self._hidden
+        if self._count < max(1, announced):
+            return f"its header announces {announced} frames but {self._count} can be decoded"
+        begin, length = self._container.start_time or 0, self._container.duration
+        # Sound may go on when the pictures have ended.
+        if self._stream.frames or not length or len(self._container.streams) > 1:
+            return ""
+        promised = (begin + length) / av.time_base
+        if self._end + max(_SLACK, 0.02 * promised) >= promised:
+            return ""
+        return f"its header announces {promised:.1f} s but the last frame is at {self._end:.1f} s"
+
+
+_SLACK = 0.5
+"""Seconds between the last frame and the end of a sound video, at most; its last frame is shown for a while."""
 
 
 @contextmanager
@@ -84,8 +118,16 @@ def open_video(path: Path) -> Iterator[Decoding]:
             yield FfmpegDecoding(container)
 
 
-def _pixels(frame: av.VideoFrame) -> Image:
+def _pixels(frame: av.VideoFrame, number: int) -> Image:
+    if frame.is_corrupt:
+        raise _damaged(number, "what it is made of is missing")
     return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
+def _damaged(number: int, reason: str) -> FrameError:
+    return FrameError(
+        f"frame {number} cannot be decoded ({reason}); copy the video again from its source"
+    )
 
 
 def index_video(path: Path) -> VideoIndex:
@@ -113,10 +155,9 @@ def _index(path: Path, container: InputContainer) -> VideoIndex:
     stamps = [picture.timestamp for picture in decoding]
     if not stamps:
         raise DataError(f"{path}: holds no frames; copy it again from its source")
-    if len(stamps) < decoding.announced:
+    if decoding.shortfall:
         raise DataError(
-            f"{path}: is truncated or damaged, its header announces {decoding.announced} frames but {len(stamps)} can be "
-            "decoded; copy it again from its source"
+            f"{path}: is truncated or damaged, {decoding.shortfall}; copy it again from its source"
         )
     # AVI stores no timestamps; FFmpeg makes them up from the order of decoding, and after a seek otherwise.
     made_up = container.format.name == "avi" and stream.codec_context.has_b_frames
@@ -233,7 +274,7 @@ def _after_seek(path: Path, index: VideoIndex, first: Record) -> Numbered:
         for frame in container.decode(stream):
             number = numbers.get(frame.pts) if frame.pts is not None else None
             if number is not None:
-                yield number, partial(_pixels, frame)
+                yield number, partial(_pixels, frame, number)
 
 
 def _from_start(path: Path) -> Numbered:
@@ -244,7 +285,11 @@ def _from_start(path: Path) -> Numbered:
 
 def _checked(record: Record, pixels: Callable[[], Image]) -> Image | FrameError:
     try:
-        return check_size(record, pixels())
+        image = pixels()
+    except FrameError as error:
+        return FrameError(f"{record.source}: {error}")
+    try:
+        return check_size(record, image)
     except FrameError as error:
         return error
 

@@ -6,10 +6,12 @@ file, none follows it to other files, and none takes memory out of proportion to
 
 from __future__ import annotations
 
+import lzma
 import mmap
 import re
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,8 +32,9 @@ SMALL = 64 << 20
 """Largest file, bytes, of formats that keep one image or one list in a file."""
 
 LONGEST_LINE = 1 << 20
-UNPACKED = 64 << 30
-"""Most bytes that an archive may unpack to."""
+UNPACKED = 1 << 30
+"""Bytes that any archive may unpack to; a larger one no more than `_LARGEST_RATIO` times its size."""
+_LARGEST_RATIO = 100
 
 
 def bad(path: Path, what: str, do: str = "export it again") -> NoReturn:
@@ -237,7 +240,7 @@ def unpacked(path: Path) -> Iterator[Path]:
 
     Raises:
         DataError: The archive is damaged, encrypted, has entries that lie outside its folder or are no plain files, or
-            unpacks to over 64 GiB.
+            unpacks to more than 1 GiB and than a hundred times its size.
     """
     if path.suffix.lower() != ".zip" or not path.is_file():
         yield path
@@ -257,9 +260,12 @@ _DAMAGED = (
     EOFError,
     NotImplementedError,
     RuntimeError,
+    IndexError,
     UnicodeDecodeError,
     ValueError,
     OSError,
+    zlib.error,
+    lzma.LZMAError,
 )
 
 
@@ -274,8 +280,8 @@ def _check_entries(path: Path, archive: zipfile.ZipFile) -> None:
         if (entry.external_attr >> 16) & 0o170000 not in {0, 0o040000, 0o100000}:
             bad(path, f"entry {entry.filename!r} is no plain file", "pack it again")
         total += entry.file_size
-        if total > UNPACKED:
-            bad(path, f"unpacks to more than {UNPACKED >> 30} GiB", "unpack it yourself")
+    if total > max(UNPACKED, _LARGEST_RATIO * path.stat().st_size):
+        bad(path, f"unpacks to {total >> 20} MiB, which is out of proportion", "check what it is")
 
 
 def number(text: str | None, path: Path, where: str) -> float:
