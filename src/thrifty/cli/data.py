@@ -167,7 +167,7 @@ def check(
 @app.command()
 def show(
     source: Source,
-    out: Annotated[Path, typer.Option(help="Picture to write (.png or .jpg).")],
+    out: Annotated[Path, typer.Option(help="Picture to write (.png or .jpg).")] = Path("sheet.png"),
     given: From = None,
     images: Images = None,
     size: Size = None,
