@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import thrifty
+from thrifty.data.listing import PICTURES
 from thrifty.data.pool import Broken, Pool
+from thrifty.data.video import VIDEOS
 from thrifty.detectors.catalogue import identify, open_detector
+from thrifty.detectors.checked import CheckedDetector, full_name
 from thrifty.engine.local import BATCH, map_pool
-from thrifty.errors import ScoreError
+from thrifty.errors import DataError, FrameError, ScoreError
 from thrifty.maps import ClassMaps
-from thrifty.progress import Progress, silent
+from thrifty.progress import Progress, Step, silent
 from thrifty.scoring.forms import DivergenceSettings, score_frames
-from thrifty.store.score_file import Count, ScoreFile
-from thrifty.types import Frame
+from thrifty.store.score_file import SHARD_SECONDS, Count, ScoreFile
+from thrifty.types import Frame, Record
+
+Stopping = Callable[[], AbstractContextManager[threading.Event]]
+"""What watches for a wish to stop while it is open; the event tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class Scoring:
         settings: Radius, regions, statistic.
         device: `cpu` or `cuda`.
         batch: Most frames that the detector sees at once.
+        save_every: Seconds after which scores are safe on disk, as `ScoreFile`.
     """
 
     pool: Pool
@@ -35,6 +44,7 @@ class Scoring:
     settings: DivergenceSettings
     device: str = "cpu"
     batch: int = BATCH
+    save_every: float = SHARD_SECONDS
 
     @property
     def job(self) -> dict[str, str]:
@@ -51,25 +61,35 @@ class Scoring:
         }
 
 
-def score_pool(scoring: Scoring, out: Path, progress: Progress = silent) -> Count:
+def score_pool(
+    scoring: Scoring,
+    out: Path,
+    progress: Progress = silent,
+    stopping: Stopping = lambda: nullcontext(threading.Event()),
+) -> Count:
     """Score every frame of a pool into a Parquet file.
 
     Stop it whenever you like: the same call goes on where it stopped, and scores no frame twice that was safe on disk.
 
     Args:
         scoring: What and how.
-        out: The file to write (see `ScoreFile`); frames that cannot be decoded are listed beside it.
+        out: The file to write (see `ScoreFile`); frames that cannot be decoded, or are too small for the detector, are
+            listed beside it.
         progress: Told about every frame.
+        stopping: Opened while frames are scored. When its event is set, no further batch is begun, and all that was
+            found is kept.
 
     Returns:
-        How many frames were scored, now and before, and how many could not be decoded.
+        How many frames were scored, now and before, and how many could not be decoded. If `out` holds them already
+        (`Count.earlier`), the pool is not looked at.
 
     Raises:
         ScoreError: The detector gave no sound numbers for a frame, which is named.
-        DataError: The pool or the detector cannot be used, or the pool changed since scoring began.
+        DataError: The pool or the detector cannot be used, or the pool changed since scoring began, or holds no frames.
         RunError: `out` belongs to another job, or another process works on it.
+        KeyboardInterrupt: `stopping` asked for it.
     """
-    with ScoreFile(out, scoring.job) as file:
+    with ScoreFile(out, scoring.job, seconds=scoring.save_every) as file:
         known = file.finished()
         if known is not None:
             return known
@@ -79,14 +99,45 @@ def score_pool(scoring: Scoring, out: Path, progress: Progress = silent) -> Coun
             try:
                 return score_frames(maps, scoring.settings).tolist()
             except ScoreError as error:
-                raise error.named([frame.record.label for frame in frames]) from error
+                raise error.named([full_name(frame) for frame in frames]) from error
 
-        stream = scoring.pool.stream(file.done())
-        with progress("scoring", 0, "frames") as step:
-            for result in map_pool(detector.class_maps, finish, stream, scoring.batch):
-                if isinstance(result, Broken):
-                    file.add_broken(result)
-                else:
-                    file.add(*result)
-                step()
+        stream = _large_enough(detector, scoring.pool.stream(file.done()))
+        with stopping() as stop:
+            results = map_pool(detector.class_maps, finish, stream, scoring.batch, stop)
+            with closing(results), progress("scoring", 0, "frames") as step:
+                _keep(results, file, step)
+        if stop.is_set():
+            raise KeyboardInterrupt
+        if file.is_empty:
+            raise DataError(
+                f"{scoring.pool.path}: holds no pictures or videos ({', '.join(sorted(PICTURES | VIDEOS))}); check the "
+                "path of the pool"
+            )
         return file.finish()
+
+
+def _keep(results: Iterator[tuple[Record, float] | Broken], file: ScoreFile, step: Step) -> None:
+    try:
+        for result in results:
+            if isinstance(result, Broken):
+                file.add_broken(result)
+            else:
+                file.add(*result)
+            step()
+    finally:
+        # At once: what is still under way may take its time to end.
+        file.flush()
+
+
+def _large_enough(
+    detector: CheckedDetector, stream: Iterator[Frame | Broken]
+) -> Iterator[Frame | Broken]:
+    """The same stream; a frame that the detector cannot take is passed on as broken."""
+    for item in stream:
+        if isinstance(item, Frame):
+            try:
+                detector.check_size(item)
+            except FrameError as error:
+                yield Broken(item.record.source, item.record.frame, str(error))
+                continue
+        yield item

@@ -161,6 +161,7 @@ def test_a_letterbox_fills_below_and_a_stretch_fills_nothing(tmp_path: Path) -> 
         ((32, 48), "size = [32, 32]", "takes 48x32 pixels but its description says 32x32"),
         (("h", "w"), 'outputs = ["low"]', "takes pictures of any size"),
         ((32, 48), 'layout = "yolox"', "which is not a YOLOX"),
+        ((32, 48), "classes = [1, 7]", r"m\.toml: 'classes' names 7 but a map has 3 classes"),
     ],
 )
 def test_a_bad_description_is_refused(
@@ -177,3 +178,16 @@ def test_a_model_of_any_size_takes_the_described_one(tmp_path: Path) -> None:
     path = describe(tiny_model(tmp_path / "m.onnx", size=("h", "w")), "size = [24, 16]")
     maps = OnnxDetector(path).class_maps([frame(24, 16)])
     assert [tuple(level.shape[2:]) for level in maps.levels] == [(3, 2), (6, 4)]
+
+
+def test_a_model_that_fails_names_its_frames(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 1, 7, 7]), "shape"))
+    model.graph.output.append(helper.make_tensor_value_info("odd", TensorProto.FLOAT, [1, 1, 7, 7]))
+    model.graph.node.append(helper.make_node("Reshape", ["low", "shape"], ["odd"]))
+    onnx.save(model, path)
+    detector = OnnxDetector(describe(path, 'outputs = ["odd"]'))
+    second = Record("id", "drives/b.avi", 24, 16, "v", 7, 7)
+    with pytest.raises(DataError, match="m.onnx: fails on a.png, drives/b.avi#7 "):
+        detector.class_maps([frame(16, 24), Frame(second, frame(16, 24).image)])

@@ -46,3 +46,23 @@ def test_a_sheet_can_be_written_in_both_formats(maps: ClassMaps) -> None:
     sheet = draw(np.zeros((96, 128, 3), dtype=np.uint8), measure(maps, DivergenceSettings()))
     assert encode(sheet, ".PNG").getvalue().startswith(b"\x89PNG")
     assert encode(sheet, ".jpg").getvalue().startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "sheet"),
+    [(8, 8, (178, 480)), (1, 1, (178, 480)), (2, 3000, (1218, 480)), (3000, 2, (19, 1440))],
+)
+def test_regions_of_less_than_a_pixel_are_drawn(
+    width: int, height: int, sheet: tuple[int, int]
+) -> None:
+    maps = ClassMaps((torch.linspace(-4, 4, 676).reshape(1, 1, 26, 26),), 416, 416)
+    picture = draw(
+        np.zeros((height, width, 3), dtype=np.uint8), measure(maps, DivergenceSettings())
+    )
+    assert picture.shape[:2] == sheet
+
+
+def test_maps_with_gradients_are_measured_like_those_without(maps: ClassMaps) -> None:
+    training = ClassMaps(tuple(level.clone().requires_grad_() for level in maps.levels), 96, 128)
+    expected = measure(maps, DivergenceSettings()).total
+    np.testing.assert_array_equal(measure(training, DivergenceSettings()).total, expected)

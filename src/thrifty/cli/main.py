@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -23,7 +27,7 @@ from thrifty.cli.console import ConsoleProgress
 from thrifty.config import Preset, Recipe, Statistic, load_recipe, parse_recipe
 from thrifty.data.pool import Pool
 from thrifty.detectors.forms import FORMS
-from thrifty.errors import RecipeError, RunError, ThriftyError
+from thrifty.errors import RecipeError, RunError, ScoreError, ThriftyError
 from thrifty.files import replace_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -45,6 +49,12 @@ def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"thrifty {thrifty.__version__}")
         raise typer.Exit
+
+
+def _file_name(out: Path) -> Path:
+    if not out.name:
+        raise RunError(f"--out {out}: names no file; give the name of the file to write")
+    return out
 
 
 @app.callback()
@@ -115,7 +125,8 @@ def score(
     out: Annotated[
         Path,
         typer.Option(
-            help="Parquet file for the scores. Run the same command again to go on after a stop."
+            callback=_file_name,
+            help="Parquet file for the scores. Run the same command again to go on after a stop.",
         ),
     ],
     preset: Annotated[
@@ -143,6 +154,10 @@ def score(
         float, typer.Option(min=0.01, max=4, help="Pixels the detector sees per stored pixel.")
     ] = 1.0,
     batch: Annotated[int, typer.Option(min=1, help="Frames the detector sees at once.")] = 4,
+    save_every: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds of work that a kill -9 may lose; nothing else does."),
+    ] = 10.0,
     device: Annotated[
         Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")
     ] = Device.AUTO,
@@ -164,19 +179,52 @@ def score(
         scale=scale,
         threads=os.cpu_count() or 1,
     )
-    scoring = Scoring(frames, detector, settings, _device(device), batch)
+    scoring = Scoring(frames, detector, settings, _device(device), batch, save_every)
     with ConsoleProgress(Console(stderr=True)) as progress:
-        count = score_pool(scoring, out, progress)
-    typer.echo(f"{count.scored} frames scored: {out}")
+        count = score_pool(scoring, out, progress, _stopping)
+    if count.earlier:
+        files = f"{out} and {unreadable_beside(out)}" if count.broken else str(out)
+        typer.echo(
+            f"already there with {count.scored} frames, nothing was scored; to score again, delete {files}"
+        )
+    else:
+        typer.echo(f"{count.scored} frames scored: {out}")
     if count.broken:
         typer.echo(f"{count.broken} could not be decoded: {unreadable_beside(out)}", err=True)
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Take Ctrl-C and a kill for a wish to stop in good order; the second one interrupts."""
+    wished = threading.Event()
+
+    def wish(_signal: int, _frame: object) -> None:
+        if wished.is_set():
+            raise KeyboardInterrupt
+        wished.set()
+
+    # What runs in the background of a script must not hear Ctrl-C.
+    heard = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, wish) for number in heard}
+    try:
+        yield wished
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @app.command()
 def look(
     frame: Annotated[Path, typer.Argument(help="A picture, or a video (see --frame).")],
     detector: Annotated[str, typer.Option(help=f"Your detector: {FORMS}.")],
-    out: Annotated[Path, typer.Option(help="Picture (.png, .jpg) or arrays (.npz) to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(callback=_file_name, help="Picture (.png, .jpg) or arrays (.npz) to write."),
+    ],
     number: Annotated[int, typer.Option("--frame", min=0, help="Which frame of a video.")] = 0,
     preset: Annotated[
         Preset, typer.Option(help="Radius and regions of the paper, or of the authors' code.")
@@ -191,16 +239,21 @@ def look(
 ) -> None:
     """Show where in a frame the detector contradicts itself: head by head, summed, and the highest regions."""
     from thrifty.detectors.catalogue import open_detector
+    from thrifty.detectors.checked import full_name
     from thrifty.report.heat import as_archive, draw, encode, measure
     from thrifty.scoring.forms import DivergenceSettings
 
-    if out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".npz"}:
-        raise RunError(f"{out}: end the name in .png or .jpg for a picture, in .npz for arrays")
     settings = (
         DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
     )
-    seen = Pool(frame, scale=scale).frame(number)
-    heat = measure(open_detector(detector, _device(device)).class_maps([seen]), settings, regions)
+    pool = Pool(frame, scale=scale)
+    _check_heat(out, frame)
+    seen = pool.frame(number)
+    maps = open_detector(detector, _device(device)).class_maps([seen])
+    try:
+        heat = measure(maps, settings, regions)
+    except ScoreError as error:
+        raise error.named([full_name(seen)]) from error
     if out.suffix.lower() == ".npz":
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **as_archive(heat))  # type: ignore[arg-type]
@@ -208,6 +261,22 @@ def look(
         buffer = encode(draw(seen.image, heat), out.suffix)
     replace_file(out, buffer.getvalue())
     typer.echo(f"score {heat.score:.6f}: {out}")
+
+
+def _check_heat(out: Path, frame: Path) -> None:
+    """Find out before any work whether `look` can write its result, and over what.
+
+    Raises:
+        RunError: The name ends in no known way, its folder is missing, or it is taken by a folder or by the input.
+    """
+    if out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".npz"}:
+        raise RunError(f"{out}: end the name in .png or .jpg for a picture, in .npz for arrays")
+    if not out.parent.is_dir():
+        raise RunError(f"{out.parent}: no such folder; create it, or choose another --out")
+    if out.is_dir():
+        raise RunError(f"{out}: is a folder; choose another --out")
+    if out.exists() and out.samefile(frame):
+        raise RunError(f"{out}: is what you look at, and would be replaced; choose another --out")
 
 
 @app.command()
@@ -267,11 +336,19 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         problem = error.strerror or error
         sys.exit(_say(f"{where}{problem}; correct that and run the same command again", _BAD_INPUT))
+    except KeyboardInterrupt:
+        sys.exit(_say_stopped())
     except SystemExit as done:
         # The status that Typer gives to Ctrl-C, without a word.
         if done.code == _INTERRUPTED:
-            _say("stopped; run the same command again to go on", _INTERRUPTED)
+            _say_stopped()
         raise
+
+
+def _say_stopped() -> int:
+    # All that is left is to wait for threads; who presses Ctrl-C again does not care for that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return _say("stopped; run the same command again to go on", _INTERRUPTED)
 
 
 def _say(message: str, status: int) -> int:

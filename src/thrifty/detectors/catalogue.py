@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import os
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from thrifty.data.stills import content_hash
+from thrifty.detectors.checked import CheckedDetector, in_one_line
 from thrifty.detectors.forms import FORMS
 from thrifty.detectors.onnx import OnnxDetector
 from thrifty.detectors.paper import load_detector
 from thrifty.detectors.protocol import DenseDetector
-from thrifty.errors import CapabilityError, DataError
-from thrifty.types import Need
+from thrifty.errors import DataError
 
 
-def open_detector(spec: str, device: str = "cpu") -> DenseDetector:
+def open_detector(spec: str, device: str = "cpu") -> CheckedDetector:
     """Make the detector that a form names.
 
     Args:
@@ -32,10 +35,15 @@ def open_detector(spec: str, device: str = "cpu") -> DenseDetector:
         device: `cpu` or `cuda`.
 
     Raises:
-        DataError: The form or the file it names cannot be understood.
+        DataError: The form or the file it names cannot be understood, or your own factory fails.
         CapabilityError: What it needs is not installed, or it gives no class maps.
     """
     kind, rest = _split(spec)
+    with in_one_line(f"--detector {spec}: cannot be opened", f"correct it, or use {FORMS}"):
+        return CheckedDetector(f"--detector {spec}", _make(spec, kind, rest, device))
+
+
+def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
     if kind == "paper":
         return load_detector(Path(rest), device)
     if kind == "onnx":
@@ -44,23 +52,57 @@ def open_detector(spec: str, device: str = "cpu") -> DenseDetector:
 
 
 def identify(spec: str) -> str:
-    """What decides a detector's outputs, as far as a form says: for a file, its content.
+    """What decides a detector's outputs, as far as files say, by their content.
+
+    Of your own, that is the source of the module you name; what it imports or loads itself is not looked at. Of an
+    exported model it includes its description and the files that hold its tensors.
 
     Raises:
         DataError: As `open_detector`.
     """
     kind, rest = _split(spec)
-    if kind not in {"paper", "onnx"}:
-        return spec
-    path = Path(rest)
-    files = [path, path.with_suffix(".toml")] if kind == "onnx" else [path]
     try:
-        parts = [content_hash(file) for file in files if file == path or file.is_file()]
+        parts = [content_hash(file) for file in _files(spec, kind, rest)]
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}); check the path after '{kind}:'"
+            f"--detector {spec}: cannot be read ({error.strerror}); check the path after '{kind}:'"
         ) from error
-    return f"{kind}:{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:32]}"
+    name = kind if kind in {"paper", "onnx"} else spec
+    return f"{name}:{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:32]}"
+
+
+def _files(spec: str, kind: str, rest: str) -> Iterator[Path]:
+    if kind not in {"paper", "onnx"}:
+        yield from _source(spec, kind)
+        return
+    path = Path(rest)
+    yield path
+    if kind == "onnx":
+        beside = [path.with_suffix(".toml"), *_tensor_files(path)]
+        yield from (file for file in beside if file.is_file())
+
+
+def _source(spec: str, module: str) -> Iterator[Path]:
+    """The file that a module is imported from, if it is found; the module itself is not imported."""
+    _look_where_we_stand()
+    with in_one_line(f"--detector {spec}: cannot be found", f"use {FORMS}"):
+        found = importlib.util.find_spec(module)
+    if found is not None and found.has_location and found.origin:
+        yield Path(found.origin)
+
+
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]?[\x00-\x7f])", re.DOTALL)
+"""How a model names a file of tensors: the key, and the length of the name, seven bits a byte."""
+
+
+def _tensor_files(model: Path) -> list[Path]:
+    content = model.read_bytes()
+    names = set()
+    for found in _LOCATION.finditer(content):
+        low, high = (*found[1], 0)[:2]
+        length = (low & 0x7F) | high << 7
+        names.add(os.fsdecode(content[found.end() : found.end() + length]))
+    return [model.parent / name for name in sorted(names) if "\0" not in name]
 
 
 def _split(spec: str) -> tuple[str, str]:
@@ -71,17 +113,17 @@ def _split(spec: str) -> tuple[str, str]:
 
 
 def _own(spec: str, module: str, name: str) -> DenseDetector:
-    # As `python -m` does, look for people's own modules where they stand.
+    _look_where_we_stand()
+    with in_one_line(f"--detector {spec}: cannot be found", f"use {FORMS}"):
+        factory = getattr(importlib.import_module(module), name)
+    with in_one_line(
+        f"--detector {spec}: its factory fails", "it takes no arguments and returns a detector"
+    ):
+        return factory()  # type: ignore[no-any-return]
+
+
+def _look_where_we_stand() -> None:
+    """As `python -m` does, look for people's own modules in the current folder."""
     here = os.getcwd()  # noqa: PTH109 - an entry of sys.path
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise DataError(f"--detector {spec}: {error}; use {FORMS}") from error
-    detector = factory()
-    if Need.CLASS_MAPS not in getattr(detector, "gives", ()) or not hasattr(detector, "class_maps"):
-        raise CapabilityError(
-            f"--detector {spec}: gives no class maps ('gives' must hold Need.CLASS_MAPS, and 'class_maps' make them)"
-        )
-    return detector  # type: ignore[no-any-return]

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from thrifty.config import PositiveFloat, Section, Side
+from thrifty.detectors.checked import full_names
 from thrifty.errors import CapabilityError, DataError
 from thrifty.maps import Activation, ClassMaps, MapKind
 from thrifty.types import Frame, Image, Need
@@ -115,7 +116,7 @@ class OnnxDetector:
             runs = [self._session.run(self._outputs, {self._input.name: part}) for part in parts]
         except Exception as error:
             raise DataError(
-                f"{self._path}: fails on {frames[0].record.label} ({str(error).splitlines()[0]})"
+                f"{self._path}: fails on {full_names(frames)} ({str(error).splitlines()[0]})"
             ) from error
         outputs = [
             torch.from_numpy(np.concatenate(one).astype(np.float32, copy=False))
@@ -125,7 +126,7 @@ class OnnxDetector:
         yolox = description.layout == "yolox"
         levels = self._unroll(outputs[0]) if yolox else outputs
         if description.classes is not None:
-            levels = [level[:, list(description.classes)] for level in levels]
+            levels = [self._of_classes(level, list(description.classes)) for level in levels]
         span = (float(self._size[0]), float(self._size[1]))
         return ClassMaps(
             tuple(levels),
@@ -154,6 +155,15 @@ class OnnxDetector:
             for values in (self._description.mean, self._description.std)
         )
         return np.ascontiguousarray(((canvas - mean) / std).transpose(2, 0, 1))
+
+    def _of_classes(self, level: Tensor, classes: list[int]) -> Tensor:
+        count = level.shape[1]
+        if max(classes, default=0) >= count:
+            raise DataError(
+                f"{self._path.with_suffix('.toml')}: 'classes' names {max(classes)} but a map has {count} classes; name some "
+                f"of 0 to {count - 1}"
+            )
+        return level[:, classes]
 
     def _unroll(self, rows: Tensor) -> list[Tensor]:
         """The levels of a YOLOX output: objectness times class, `B x C x h x w` each."""

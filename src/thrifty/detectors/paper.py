@@ -9,6 +9,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -38,6 +39,7 @@ class PaperDetector:
     """
 
     gives = frozenset({Need.CLASS_MAPS, Need.BOXES, Need.TRAINING})
+    smallest = SMALLEST_SIDE
 
     def __init__(
         self,
@@ -152,4 +154,12 @@ def load_detector(path: Path, device: str = "cpu") -> PaperDetector:
         raise DataError(
             f"{path}: does not say which network its weights are for; give a .safetensors file that thrifty wrote"
         )
-    return PaperDetector(DetectorSection.model_validate_json(note), weights, device=device)
+    try:
+        return PaperDetector(DetectorSection.model_validate_json(note), weights, device=device)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in problem["loc"]) or _SETTINGS
+        raise DataError(
+            f"{path}: what it says of its network is damaged ('{key}': {problem['msg']}); give a .safetensors file that "
+            "thrifty wrote"
+        ) from error

@@ -12,7 +12,8 @@ from thrifty.types import Detections, Frame, Need
 class DenseDetector(Protocol):
     """A detector that says what it thinks of every place. It has been given its weights.
 
-    Every batch holds frames whose images are of one size.
+    Every batch holds frames whose images are of one size. A detector that cannot take small images says so by an
+    attribute `smallest`: the least side, in pixels of `Frame.image`. A scored pool then leaves smaller frames out.
     """
 
     @property

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TypeVar
 
 from thrifty.data.frames import FrameSet
@@ -45,7 +45,7 @@ def map_frames(
     Yields:
         A record with its row, in the order given, or the frame that could not be decoded.
     """
-    with closing(_run_ahead(_batches(frames.stream(records), batch))) as groups:
+    with closing(_Ahead(_batches(frames.stream(records), batch))) as groups:
         for group in groups:
             if isinstance(group, Unreadable):
                 yield group
@@ -61,6 +61,7 @@ def map_pool(
     finish: Callable[[Sequence[Frame], Maps], Sequence[Row]],
     stream: Iterator[Frame | Bad],
     batch: int = BATCH,
+    stop: threading.Event | None = None,
 ) -> Generator[tuple[Record, Row] | Bad]:
     """Apply two functions to a stream of frames, batch by batch, each function in a thread of its own.
 
@@ -71,33 +72,43 @@ def map_pool(
         finish: Takes the same frames and what `detect` made of them, returns a row for each; likewise.
         stream: Frames, and between them things of another kind, which are passed on.
         batch: Most frames per call.
+        stop: Once set, `detect` is not called again; what it has found is still given, then this ends.
 
     Yields:
         A record with its row, or what was passed on, in the order of the stream.
     """
+    given_up = threading.Event()
+
+    def goes_on(_item: object) -> bool:
+        return not (given_up.is_set() or (stop is not None and stop.is_set()))
 
     def detected(groups: Iterator[list[Frame] | Bad]) -> Iterator[tuple[list[Frame], Maps] | Bad]:
-        for group in groups:
+        for group in takewhile(goes_on, groups):
             yield (group, detect(group)) if isinstance(group, list) else group
 
-    def finished(
-        groups: Iterator[tuple[list[Frame], Maps] | Bad],
-    ) -> Iterator[list[tuple[Record, Row] | Bad]]:
-        for group in groups:
-            if not isinstance(group, tuple):
-                yield [group]
-                continue
-            frames, maps = group
-            rows = finish(frames, maps)
-            yield [(frame.record, row) for frame, row in zip(frames, rows, strict=True)]
-
-    with (
-        closing(_run_ahead(_batches(stream, batch))) as groups,
-        closing(_run_ahead(detected(groups))) as maps,
-        closing(_run_ahead(finished(maps))) as rows,
-    ):
+    groups = _Ahead(_batches(takewhile(goes_on, stream), batch))
+    maps = _Ahead(detected(groups))
+    rows = _Ahead(_finished(finish, maps))
+    try:
         for some in rows:
             yield from some
+    finally:
+        given_up.set()
+        for stage in (rows, maps, groups):
+            stage.close()
+
+
+def _finished(
+    finish: Callable[[Sequence[Frame], Maps], Sequence[Row]],
+    groups: Iterator[tuple[list[Frame], Maps] | Bad],
+) -> Iterator[list[tuple[Record, Row] | Bad]]:
+    for group in groups:
+        if not isinstance(group, tuple):
+            yield [group]
+            continue
+        frames, maps = group
+        rows = finish(frames, maps)
+        yield [(frame.record, row) for frame, row in zip(frames, rows, strict=True)]
 
 
 def _batches(stream: Iterator[Frame | Bad], size: int) -> Iterator[list[Frame] | Bad]:
@@ -117,20 +128,29 @@ def _batches(stream: Iterator[Frame | Bad], size: int) -> Iterator[list[Frame] |
         yield group
 
 
-def _run_ahead(items: Iterator[Item]) -> Generator[Item]:
-    """Produce items in a thread, at most a few ahead of their use, so memory stays bounded."""
-    stopped = threading.Event()
-    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
-        waiting: deque[Future[list[Item]]] = deque()
-        try:
-            # An empty list marks the end; whatever the producer raises comes out of `result`.
-            waiting.extend(pool.submit(_next, items, stopped) for _ in range(_AHEAD))
-            while produced := waiting.popleft().result():
-                waiting.append(pool.submit(_next, items, stopped))
-                yield produced[0]
-        finally:
-            stopped.set()
+class _Ahead(Iterator[Item]):
+    """Produces items in a thread, at most a few ahead of their use, so memory stays bounded.
 
+    No generator: one that an interrupt leaves half done cannot be closed while another thread waits in it.
+    """
 
-def _next(items: Iterator[Item], stopped: threading.Event) -> list[Item]:
-    return [] if stopped.is_set() else list(islice(items, 1))
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._waiting = deque(self._ask() for _ in range(_AHEAD))
+
+    def __next__(self) -> Item:
+        """The next item; whatever the producer raises comes out here."""
+        produced = self._waiting.popleft().result()
+        if not produced:
+            raise StopIteration
+        self._waiting.append(self._ask())
+        return produced[0]
+
+    def close(self) -> None:
+        """Produce no further item, and wait for the one under way."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _ask(self) -> Future[list[Item]]:
+        # An empty list marks the end.
+        return self._thread.submit(lambda: list(islice(self._items, 1)))

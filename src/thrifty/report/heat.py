@@ -20,6 +20,8 @@ from thrifty.types import FloatArray, Image
 _COLOURS = "inferno"
 _OPAQUE = 0.75
 _WIDTH = 480
+_HEIGHT = 1200
+_NARROWEST = 160
 _CAPTION = 18
 _ACROSS = 3
 
@@ -54,7 +56,7 @@ def measure(maps: ClassMaps, settings: DivergenceSettings, regions: int = 5) -> 
     Raises:
         ScoreError: The maps hold unsound numbers.
     """
-    levels = level_scores(maps, settings.radius).cpu()
+    levels = level_scores(maps, settings.radius).detach().cpu()
     total = levels.sum(dim=1)
     grid = region_maxima(total, settings.regions.size, settings.regions.tiling)[0]
     score = summarise(grid[None], total.mean(dim=(1, 2)), settings.regions)
@@ -119,22 +121,26 @@ def _outlined(image: Image, heat: Heat) -> Pictures.Image:
         zip(heat.regions * scale, heat.maxima, strict=True), start=1
     ):
         left, upper, right, lower = box.tolist()
-        pen.rectangle((left, upper, right - 1, lower - 1), outline=(255, 200, 0), width=2)
+        # In a small picture a region may be less than a pixel, but its last pixel cannot come before its first.
+        last = max(left, right - 1), max(upper, lower - 1)
+        pen.rectangle((left, upper, *last), outline=(255, 200, 0), width=2)
         pen.text((left + 4, upper + 3), f"{rank}: {highest:.3f}", fill=(255, 255, 255))
     return picture
 
 
 def _sheet(panels: Sequence[tuple[Pictures.Image, str]]) -> Image:
     first = panels[0][0]
-    width = min(_WIDTH, max(first.width, 160))
-    height = max(1, round(first.height * width / first.width))
+    scale = min(_WIDTH / first.width, _HEIGHT / first.height, max(1, _NARROWEST / first.width))
+    size = max(1, round(first.width * scale)), max(1, round(first.height * scale))
+    # Each panel has room for its caption, however narrow the picture.
+    width, height = max(_NARROWEST, size[0]), size[1] + _CAPTION
     across = min(_ACROSS, len(panels))
     down = -(-len(panels) // across)
-    sheet = Pictures.new("RGB", (across * width, down * (height + _CAPTION)), (24, 24, 28))
+    sheet = Pictures.new("RGB", (across * width, down * height), (24, 24, 28))
     pen = ImageDraw.Draw(sheet)
     for index, (picture, caption) in enumerate(panels):
-        x, y = index % across * width, index // across * (height + _CAPTION)
-        sheet.paste(picture.resize((width, height), Pictures.Resampling.LANCZOS), (x, y + _CAPTION))
+        x, y = index % across * width, index // across * height
+        sheet.paste(picture.resize(size, Pictures.Resampling.LANCZOS), (x, y + _CAPTION))
         pen.text((x + 4, y + 3), caption, fill=(235, 235, 235))
     return np.asarray(sheet, dtype=np.uint8)
 

@@ -1,7 +1,7 @@
 """A file of scores that grows while a pool is scored, and is whole or absent whenever that stops.
 
-Rows go into numbered shards beside the file that is to be, each written at once. When all are there, the shards become
-one Parquet file, and what could not be decoded a table of its own. Memory holds one shard.
+Rows go into numbered shards in a folder beside the file that is to be, each written at once. When all are there, the
+shards become one Parquet file, and what could not be decoded a table of its own. Memory holds one row group.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -27,9 +28,12 @@ from thrifty.errors import DataError, RunError
 from thrifty.files import replace_file
 from thrifty.types import Record
 
-_SHARD_ROWS = 4096
-_SHARD_SECONDS = 20.0
+SHARD_ROWS = 4096
+SHARD_SECONDS = 10.0
+_GROUP_ROWS = 1 << 15
+_GROUP_SHARDS = 256
 _JOB = b"thrifty.job"
+_BROKEN = b"thrifty.broken"
 _SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -47,10 +51,17 @@ _SHARD_SCHEMA = _SCHEMA.append(pa.field("reason", pa.string()))
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many frames a score file holds, and how many could not be decoded."""
+    """How many frames a score file holds, and how many could not be decoded.
+
+    Attributes:
+        scored: Rows.
+        broken: Frames that are listed beside it.
+        earlier: Whether all that had been finished before, so that nothing was done now.
+    """
 
     scored: int = 0
     broken: int = 0
+    earlier: bool = False
 
 
 def unreadable_beside(path: Path) -> Path:
@@ -65,16 +76,27 @@ class ScoreFile:
         path: The Parquet file to be: `id`, `source`, `sequence`, `place`, `frame`, `width`, `height`, `score`, one row
             a frame in the order of the pool.
         job: Everything that decides the scores. Shards and files of another job are never mixed with this one's.
+        rows: Rows of a shard.
+        seconds: After this many, rows become a shard even if they are fewer; what a `kill -9` loses is no older.
 
     Raises:
-        RunError: The path holds something else, the unfinished shards beside it belong to another job, or another
-            process works on them.
+        RunError: The path or the list beside it holds something else, the unfinished shards belong to another job, or
+            another process works on them.
     """
 
-    def __init__(self, path: Path, job: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        job: Mapping[str, str],
+        rows: int = SHARD_ROWS,
+        seconds: float = SHARD_SECONDS,
+    ) -> None:
         self.path = path
-        self._job = json.dumps(dict(job), sort_keys=True)
+        self._job = json.dumps(dict(job), sort_keys=True).encode()
+        self._most, self._seconds = rows, seconds
         self._parts = path.with_name(f"{path.name}.parts")
+        self._note = self._parts / "job.json"
+        self._listed = self._parts / "unreadable.csv"
         self._lock = FileLock(self._parts / ".lock")
         self._rows: list[dict[str, object]] = []
         self._shards = 0
@@ -86,12 +108,10 @@ class ScoreFile:
                 f"{self.path.parent}: no such folder; create it, or choose another --out"
             )
         if self.path.exists():
-            if self._owner() != self._job:
-                raise RunError(
-                    f"{self.path}: exists, and holds something else than this pool scored this way; choose another --out, "
-                    "or delete it"
-                )
+            self._clear_up()
             return self
+        self._refuse_foreign_list()
+        self._refuse_foreign_shards()
         self._parts.mkdir(exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
@@ -99,16 +119,16 @@ class ScoreFile:
             raise RunError(
                 f"{self.path}: another process is scoring into it; wait for it, or choose another --out"
             ) from error
-        try:
-            self._claim()
-        except BaseException:
-            self._lock.release()
-            raise
+        self._shards = len(self._shard_files())
         return self
 
     def __exit__(self, *_error: object) -> None:
+        if not self._lock.is_locked:
+            return
         try:
             self.flush()
+            if not self._shards:
+                self._discard()
         finally:
             self._lock.release()
 
@@ -121,18 +141,20 @@ class ScoreFile:
         """What the finished file of this very job holds; `None` if there is none yet."""
         if not self.path.exists():
             return None
-        listed = 0
-        if self.unreadable.exists():
-            with self.unreadable.open(newline="", encoding="utf-8") as lines:
-                listed = sum(1 for _ in csv.DictReader(lines))
-        return Count(pq.read_metadata(self.path).num_rows, listed)
+        metadata = pq.read_metadata(self.path)
+        return Count(metadata.num_rows, int(metadata.metadata.get(_BROKEN, 0)), earlier=True)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no frame was added, now or before."""
+        return not (self._rows or self._shards)
 
     def done(self) -> Iterator[Done]:
         """What the shards hold, in order."""
         for shard in self._shard_files():
-            table = _read(shard, ["source", "frame", "reason"])
-            for source, frame, reason in zip(*table.to_pydict().values(), strict=True):
-                yield Done(source, frame, reason is not None)
+            table = _read(shard, ["source", "frame", "reason", "id"])
+            for source, frame, reason, known in zip(*table.to_pydict().values(), strict=True):
+                yield Done(source, frame, reason is not None, known)
 
     def count(self) -> Count:
         """How many rows the shards hold."""
@@ -165,76 +187,141 @@ class ScoreFile:
     def flush(self) -> None:
         """Write the rows at hand as a shard."""
         if self._rows:
+            if not self._shards:
+                replace_file(self._note, self._job)
             buffer = io.BytesIO()
             pq.write_table(pa.Table.from_pylist(self._rows, _SHARD_SCHEMA), buffer)
             replace_file(self._parts / f"{self._shards:08d}.parquet", buffer.getvalue())
-            self._shards += 1
-            self._rows = []
+            # An interrupt does not come between two bare assignments; elsewhere it would repeat rows.
+            self._shards, self._rows = self._shards + 1, []
         self._written = time.monotonic()
 
     def finish(self) -> Count:
-        """Make one file of all shards, list what could not be decoded, and remove the shards."""
+        """Make one file of all shards, and list what could not be decoded."""
         self.flush()
+        self._refuse_foreign_list()
         count = self.count()
-        self._list_broken()
-        passing = self._parts / "whole"
-        schema = _SCHEMA.with_metadata({_JOB: self._job.encode()})
-        with pq.ParquetWriter(passing, schema, compression="zstd") as writer:
-            for shard in self._shard_files():
-                table = _read(shard)
-                table = table.filter(pc.is_null(table["reason"]))
-                writer.write_table(table.drop_columns(["reason"]).cast(schema))
-        with passing.open("rb") as file:
-            os.fsync(file.fileno())
-        passing.replace(self.path)
-        shutil.rmtree(self._parts)
+        whole = self._parts / "whole"
+        self._merge(whole, count)
+        if count.broken:
+            self._list_broken()
+        whole.replace(self.path)
+        self._place_list()
+        # Nothing is left to go on with, so the shards go when the file is left.
+        self._shards = 0
         return count
 
-    def _append(self, row: dict[str, object]) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= _SHARD_ROWS or time.monotonic() - self._written > _SHARD_SECONDS:
+    def _append(self, row: Mapping[str, object]) -> None:
+        self._rows.append({name: _storable(value) for name, value in row.items()})
+        if len(self._rows) >= self._most or time.monotonic() - self._written >= self._seconds:
             self.flush()
 
-    def _claim(self) -> None:
-        note = self._parts / "job.json"
-        if not note.exists():
-            replace_file(note, self._job.encode())
-        if note.read_text() != self._job:
+    def _clear_up(self) -> None:
+        """Finish what a process left that died between its last steps."""
+        if self._owner() != self._job:
+            raise RunError(
+                f"{self.path}: exists, and holds something else than this pool scored this way; choose another --out, "
+                "or delete it"
+            )
+        shutil.rmtree(self._aside, ignore_errors=True)
+        if not self._note.exists() or self._note.read_bytes() != self._job:
+            return
+        with suppress(Timeout), self._lock.acquire(timeout=0):
+            self._place_list()
+            self._discard()
+
+    def _refuse_foreign_list(self) -> None:
+        # Ours is put in place after the scores.
+        if self.unreadable.exists():
+            raise RunError(
+                f"{self.unreadable}: exists, and belongs to no scores; move it away or delete it, or choose another --out"
+            )
+
+    def _refuse_foreign_shards(self) -> None:
+        """Shards must say whose they are; a folder in which none were written may be anybody's."""
+        found = [part for part in self._parts.glob("[!.]*") if part != self._note]
+        if found and not (self._note.exists() and self._note.read_bytes() == self._job):
             raise RunError(
                 f"{self._parts}: holds unfinished scores of another pool, detector or setting; finish those, delete the "
                 "folder, or choose another --out"
             )
-        self._shards = len(self._shard_files())
 
-    def _owner(self) -> str:
+    @property
+    def _aside(self) -> Path:
+        return self._parts.with_name(f"{self._parts.name}.gone")
+
+    def _discard(self) -> None:
+        """Remove the shards; aside first, so that never a part of them is taken for the whole."""
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self._parts.replace(self._aside)
+        shutil.rmtree(self._aside)
+
+    def _owner(self) -> bytes:
         try:
-            metadata = pq.read_schema(self.path).metadata or {}
+            metadata = pq.read_metadata(self.path).metadata or {}
         except (pa.ArrowInvalid, OSError):
-            return ""
-        return str(metadata.get(_JOB, b"").decode())
+            return b""
+        return bytes(metadata.get(_JOB, b""))
 
     def _shard_files(self) -> list[Path]:
         return sorted(self._parts.glob("????????.parquet"))
 
+    def _merge(self, whole: Path, count: Count) -> None:
+        metadata = {_JOB: self._job, _BROKEN: str(count.broken).encode()}
+        schema = _SCHEMA.with_metadata(metadata)
+        with pq.ParquetWriter(whole, schema, compression="zstd") as writer:
+            for table in _grouped(self._shard_files()):
+                sound = table.filter(pc.is_null(table["reason"])).drop_columns(["reason"])
+                if len(sound):
+                    writer.write_table(sound.cast(schema))
+        _settle(whole)
+
     def _list_broken(self) -> None:
-        lines = io.StringIO()
-        table = csv.writer(lines)
-        table.writerow(["source", "frame", "reason"])
-        found = False
-        for shard in self._shard_files():
-            part = _read(shard, ["source", "frame", "reason"])
-            rows = part.filter(pc.is_valid(part["reason"])).to_pylist()
-            table.writerows(row.values() for row in rows)
-            found = found or bool(rows)
-        if found:
-            replace_file(self.unreadable, lines.getvalue().encode())
-        else:
-            self.unreadable.unlink(missing_ok=True)
+        with self._listed.open("w", newline="", encoding="utf-8") as lines:
+            table = csv.writer(lines)
+            table.writerow(["source", "frame", "reason"])
+            for shard in self._shard_files():
+                part = _read(shard, ["source", "frame", "reason"])
+                rows = part.filter(pc.is_valid(part["reason"])).to_pylist()
+                table.writerows(row.values() for row in rows)
+        _settle(self._listed)
+
+    def _place_list(self) -> None:
+        if self._listed.exists():
+            self._refuse_foreign_list()
+            self._listed.replace(self.unreadable)
+
+
+def _storable(value: object) -> object:
+    """Text that any file can hold: of a name that is not UTF-8, the odd bytes are spelt out."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _settle(path: Path) -> None:
+    """Wait until a file is safe on disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _grouped(shards: Sequence[Path]) -> Iterator[pa.Table]:
+    """The shards in tables of a size that suits a row group."""
+    held: list[pa.Table] = []
+    for shard in shards:
+        held.append(_read(shard))
+        if len(held) == _GROUP_SHARDS:
+            # A table takes far more memory than a row.
+            held = [pa.concat_tables(held).combine_chunks()]
+        if sum(map(len, held)) >= _GROUP_ROWS:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _read(shard: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        return pq.read_table(shard, columns=columns)
+        with pq.ParquetFile(shard) as file:
+            return file.read(columns, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(
             f"{shard}: cannot be read ({error}); delete {shard.parent} and run the same command again"
