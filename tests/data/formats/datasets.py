@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -96,6 +97,24 @@ def datasets(draw: st.DrawFn, classes: Sequence[str] | None = None) -> Dataset:
     return Dataset(
         tuple(Category(title, 3 * place + 2, "thing") for place, title in enumerate(titles)),
         tuple(numbered),
+    )
+
+
+def of_one_video(dataset: Dataset) -> Dataset:
+    """Without the frames of all videos but the first."""
+    video = next((image.video for image in dataset.images if image.video), None)
+    kept = (image for image in dataset.images if image.video in {None, video})
+    return replace(dataset, images=tuple(kept))
+
+
+def of_distinct_stems(dataset: Dataset) -> Dataset:
+    """Without pictures that are called as an earlier one but for the suffix."""
+    stems = {
+        image.name.removesuffix(".jpg").removesuffix(".png"): image
+        for image in dataset.images[::-1]
+    }
+    return replace(
+        dataset, images=tuple(image for image in dataset.images if image in stems.values())
     )
 
 

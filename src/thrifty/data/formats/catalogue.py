@@ -9,7 +9,21 @@ from itertools import chain
 from pathlib import Path
 
 from thrifty.data.dataset import Dataset, LabelledImage, problems, video_frame
-from thrifty.data.formats import caltech, citypersons, coco
+from thrifty.data.formats import (
+    bdd100k,
+    caltech,
+    citypersons,
+    coco,
+    cvat_images,
+    cvat_video,
+    kitti,
+    labelme,
+    labelstudio,
+    mot,
+    openimages,
+    voc,
+    yolo,
+)
 from thrifty.data.formats.format import Format
 from thrifty.data.formats.guard import unpacked
 from thrifty.data.formats.projection import project
@@ -18,7 +32,24 @@ from thrifty.errors import DataError
 from thrifty.files import replace_file, replace_folder
 
 FORMATS: Mapping[str, Format] = {
-    entry.name: entry for entry in (coco.FORMAT, caltech.FORMAT, citypersons.FORMAT)
+    entry.name: entry
+    for entry in (
+        bdd100k.FORMAT,
+        coco.FORMAT,
+        caltech.FORMAT,
+        citypersons.FORMAT,
+        voc.FORMAT,
+        bdd100k.FORMAT_2018,
+        bdd100k.FRAMES_FORMAT,
+        cvat_images.FORMAT,
+        cvat_video.FORMAT,
+        labelstudio.FORMAT,
+        labelme.FORMAT,
+        openimages.FORMAT,
+        yolo.FORMAT,
+        kitti.FORMAT,
+        mot.FORMAT,
+    )
 }
 """By name; where a file could be several, the first that recognises it is taken."""
 

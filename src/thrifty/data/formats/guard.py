@@ -246,13 +246,16 @@ def unpacked(path: Path) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="thrifty-") as folder:
+        # Called as the archive is, for formats that take a name from their folder.
+        place = Path(folder) / path.stem.strip(".")
         try:
+            place.mkdir(exist_ok=True)
             with zipfile.ZipFile(path) as archive:
                 _check_entries(path, archive)
-                archive.extractall(folder)
+                archive.extractall(place)
         except _DAMAGED as error:
             bad(path, f"cannot be unpacked ({error})", "pack it again")
-        yield Path(folder)
+        yield place
 
 
 _DAMAGED = (
