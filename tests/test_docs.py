@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 from thrifty.config import parse_recipe
+from thrifty.data.formats.catalogue import FORMATS
+from thrifty.data.formats.format import Format, Trait
 from thrifty.detectors.onnx import OnnxDescription
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -52,3 +54,35 @@ def test_every_page_that_a_page_names_is_there() -> None:
     for page in [*root.glob("*.md"), *DOCS.glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} names {target}"
+
+
+PARTS = {
+    Trait.OCCLUSION: Trait.OCCLUSION_LEVELS,
+    Trait.TRUNCATION: Trait.TRUNCATION_DEGREES,
+    Trait.ATTRIBUTES: Trait.TYPED_ATTRIBUTES,
+    Trait.TRACKS: Trait.TRACK_NUMBERS,
+}
+"""Traits that may be held in part only, and what tells."""
+
+
+def mark(entry: Format, trait: Trait) -> str:
+    if trait not in entry.holds:
+        return "·"
+    return "●" if PARTS.get(trait, trait) in entry.holds | {Trait.TRACK_NUMBERS} else "○"
+
+
+def test_the_table_of_formats_says_what_each_holds() -> None:
+    """What docs/formats.md shows is what the code declares; the message holds the table to paste."""
+    text = (DOCS / "formats.md").read_text()
+    found = (
+        text.split("<!-- table of traits -->\n", 1)[1].split("<!-- end of table -->", 1)[0].strip()
+    )
+    head = "| | " + " | ".join(FORMATS) + " |"
+    rule = "|---" * (len(FORMATS) + 1) + "|"
+    rows = [
+        f"| {trait.value} | " + " | ".join(mark(entry, trait) for entry in FORMATS.values()) + " |"
+        for trait in Trait
+        if trait not in {*PARTS.values(), Trait.REPEATED_LABEL_IDS}
+    ]
+    expected = "\n".join([head, rule, *rows])
+    assert found == expected, f"\n{expected}"

@@ -170,8 +170,11 @@ def _check_same(
 
 
 def _frame_of(entry: LabelledImage, folder: Path) -> tuple[str, int] | None:
-    """The video file and frame that an image is, unless it lies there as a picture."""
-    return None if (folder / entry.name).is_file() else video_frame(entry.name)
+    """The video file and frame that an image is; `None` where it lies there as a picture, and the video does not."""
+    frame = video_frame(entry.name)
+    if frame is None or (folder / frame[0]).is_file():
+        return frame
+    return None if (folder / entry.name).is_file() else frame
 
 
 def _still_record(entry: LabelledImage, folder: Path, source: FilesSource) -> Record:

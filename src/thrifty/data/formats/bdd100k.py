@@ -35,6 +35,7 @@ from thrifty.data.formats.recognition import below, json_keys
 
 _HOLDS_FRAMES = frozenset(
     {
+        Trait.NAMES,
         Trait.STILLS,
         Trait.EMPTY_IMAGES,
         Trait.IMAGE_ATTRIBUTES,

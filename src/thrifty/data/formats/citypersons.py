@@ -38,6 +38,7 @@ _IGNORED, _GROUP = 0, 5
 _COLUMNS = 10
 _HOLDS = frozenset(
     {
+        Trait.NAMES,
         Trait.STILLS,
         Trait.EMPTY_IMAGES,
         Trait.EMPTY_CATEGORIES,

@@ -1,11 +1,11 @@
 """CVAT for images 1.1 (https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/): an XML file of images.
 
-Boxes, and polygons with the box around them, are read; so are ellipses, as their boxes. Rotated boxes become outlines.
-Frames of a video task are called after the video that the file names as its source. CVAT marks occlusion and
+Boxes, and polygons with the box around them, are read; so are ellipses, as the boxes around them. Rotated boxes become
+outlines. Frames of a video task are called after the video that the file names as its source. CVAT marks occlusion and
 groups; it has no place for ids of boxes, ignore regions or crowds. Who drew a shape (`source`) is not read.
 
-Datumaro 1.13 gives the same boxes, but makes a class id of -1 of labels that the file does not list, drops ellipses,
-cannot read a file without its pictures, and rounds what it writes to 0.01 pixels.
+Datumaro 1.13 gives the same boxes, but cannot read a file without its pictures, drops ellipses without a word, leaves labels
+that the file does not list without a class, and rounds what it writes to 0.01 pixels.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from thrifty.data.video import VIDEOS
 
 _HOLDS = frozenset(
     {
+        Trait.NAMES,
         Trait.STILLS,
         Trait.EMPTY_IMAGES,
         Trait.SIZES,

@@ -47,6 +47,7 @@ _UNKNOWN: Mapping[str, tuple[float, ...]] = {
 
 _HOLDS = frozenset(
     {
+        Trait.NAMES,
         Trait.STILLS,
         Trait.EMPTY_IMAGES,
         Trait.OCCLUSION,
@@ -71,7 +72,7 @@ def read(path: Path, sizes: Sizes) -> Dataset:
         DataError: A file is missing or not of this kind.
     """
     folder = _folder(path)
-    files = sorted(folder.rglob("*.txt")) if path.is_dir() else [path]
+    files = sorted(filter(Path.is_file, folder.rglob("*.txt"))) if path.is_dir() else [path]
     if not files:
         bad(path, "holds no label files", "check the path")
     names: dict[str, int] = {}

@@ -1,17 +1,25 @@
-"""LabelMe (https://github.com/wkentaro/labelme): a JSON file a picture, beside it, with the picture inside it if one likes.
+"""labelme (https://github.com/wkentaro/labelme): a folder with a JSON file a picture.
 
-Points are pixels, 0-based; a rectangle is two opposite corners in any order. Circles become the box around them. `flags` of a
-shape are attributes that are true or false; `description` and whatever else stands in a shape are attributes too, which
-labelme keeps when it saves. `labels.txt`, which labelme reads with `--labels`, lists the classes. The pictures inside the files
-are neither decoded nor held. Datumaro 1.13 reads only the XML of the website of the same name.
+Points are pixels, 0-based, of edges as ours. Rectangles have two corners in any order, or four where X-AnyLabeling drew them;
+polygons become outlines, as do the corners of rectangles that are turned. Of circles and masks the box around them is kept,
+and lines and points are not read. `imagePath` is relative to its JSON file; of a path that leads out of the folder, what
+follows `..` counts, and of one that begins at a root the last part.
+
+`flags`, `description` and X-AnyLabeling's `attributes` are attributes of a box, a picture's `flags` are the picture's. Also as
+X-AnyLabeling has it, `difficult` marks what is to be ignored, and there are scores. `labels.txt`, which labelme takes as
+`--labels`, lists the classes. Pictures inside JSON files (`imageData`) are neither read nor written.
+
+Datumaro 1.13 does not know these files: its "label_me" is the XML of another tool of that name.
 """
 
 from __future__ import annotations
 
 import math
+import posixpath
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PureWindowsPath
 
 import msgspec
 from msgspec import Raw, Struct
@@ -26,192 +34,196 @@ from thrifty.data.dataset import (
     Polygon,
 )
 from thrifty.data.formats.file_names import check_names, distinct_stems, read_name
-from thrifty.data.formats.format import Format, Trait, Written
+from thrifty.data.formats.format import Format, Losses, Trait, Written
 from thrifty.data.formats.guard import attributes, bad, decode_json, lines, read_json
-from thrifty.data.formats.outlines import bounds, is_polygon, keep_single_polygons
+from thrifty.data.formats.outlines import bounds, keep_single_polygons
 from thrifty.data.formats.recognition import below, json_keys
 from thrifty.data.formats.sizes import Sizes
 from thrifty.errors import DataError
 
-LABELS = "labels.txt"
-
-_HOLDS = frozenset(
-    {
-        Trait.STILLS,
-        Trait.EMPTY_IMAGES,
-        Trait.SIZES,
-        Trait.IMAGE_ATTRIBUTES,
-        Trait.EMPTY_CATEGORIES,
-        Trait.OUTLINES,
-        Trait.GROUPS,
-        Trait.ATTRIBUTES,
-        Trait.TYPED_ATTRIBUTES,
-    }
-)
-_RESERVED = ("__ignore__", "_background_")
-"""What labelme's own lists begin with; no classes."""
+LISTED = "labels.txt"
+_VERSION = "5.5.0"
 
 
 class _File(Struct):
-    shapes: list[dict[str, Raw]]
-    imagePath: str | None = None  # noqa: N815 - the file's own name
+    imagePath: str  # noqa: N815 - labelme's names
+    shapes: list[Raw]
     imageWidth: int | None = None  # noqa: N815
     imageHeight: int | None = None  # noqa: N815
-    flags: dict[str, Raw] | None = None
+    flags: dict[str, bool] | None = None
 
 
 class _Shape(Struct):
     label: str
-    points: list[tuple[float, float]] = []
+    points: list[tuple[float, float]]
     shape_type: str | None = None
     group_id: Identifier | None = None
-    flags: dict[str, Raw] | None = None
+    flags: dict[str, bool] | None = None
     description: str | None = None
-    mask: str | None = None
+    attributes: dict[str, Raw] | None = None
+    difficult: bool | None = None
+    score: float | None = None
 
 
-_KNOWN = frozenset(_Shape.__struct_fields__)
+_KNOWN = frozenset(_Shape.__struct_fields__) | {"mask", "direction", "line_color", "fill_color"}
+_NOTHING = frozenset({b"null", b"false", b'""', b"[]", b"{}"})
+
+_OUTLINED = frozenset({"polygon", "rotation", "oriented_rectangle"})
+_POINTS: Mapping[str, frozenset[int]] = {
+    "rectangle": frozenset({2, 4}),
+    "circle": frozenset({2}),
+    "mask": frozenset({2}),
+}
+"""Kinds that have a box, and how many points they may have."""
 _UNREAD = {
     "line": "lines",
     "linestrip": "lines",
     "point": "points",
     "points": "points",
+    "circle": "circles (the box around them is kept)",
+    "mask": "masks (the box around them is kept)",
 }
+
+_HOLDS = frozenset(
+    {
+        Trait.NAMES,
+        Trait.STILLS,
+        Trait.EMPTY_IMAGES,
+        Trait.SIZES,
+        Trait.IMAGE_ATTRIBUTES,
+        Trait.EMPTY_CATEGORIES,
+        Trait.IGNORE,
+        Trait.OUTLINES,
+        Trait.GROUPS,
+        Trait.SCORES,
+        Trait.ATTRIBUTES,
+        Trait.TYPED_ATTRIBUTES,
+    }
+)
 
 
 def read(path: Path, sizes: Sizes) -> Dataset:
-    """Read LabelMe's files.
+    """Read labelme files.
 
     Args:
-        path: A folder, searched whole, or one file.
-        sizes: Asked for images whose file gives no size.
+        path: A folder of JSON files, however deep they lie, or one such file.
+        sizes: Asked for pictures whose file gives no size.
 
     Raises:
         DataError: A file is missing or not of this kind.
     """
     root = path if path.is_dir() else path.parent
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    files = sorted(filter(Path.is_file, path.rglob("*.json"))) if path.is_dir() else [path]
     if not files:
         bad(path, "holds no JSON files", "check the path")
-    reader = _Reader(root, sizes)
-    images = tuple(reader.image(file) for file in files)
-    return Dataset(tuple(map(Category, reader.names)), images, dict(reader.unread))
+    names: dict[str, int] = {}
+    if path.is_dir() and (path / LISTED).is_file():
+        for _, line in lines(path / LISTED):
+            if line.strip():
+                names.setdefault(line, len(names))
+    unread: Counter[str] = Counter()
+    images = tuple(_image(file, root, names, sizes, unread) for file in files)
+    return Dataset(tuple(map(Category, names)), images, dict(unread))
 
 
-class _Reader:
-    """Reads files, and gathers their classes and what has no place."""
-
-    def __init__(self, root: Path, sizes: Sizes) -> None:
-        self._root = root
-        self._sizes = sizes
-        self.unread: Counter[str] = Counter()
-        self.names: dict[str, int] = {}
-        if (root / LABELS).is_file():
-            listed = (line for _, line in lines(root / LABELS))
-            for name in dict.fromkeys(listed):
-                if name and name not in _RESERVED:
-                    self._number(name)
-
-    def _number(self, name: str) -> int:
-        return self.names.setdefault(name, len(self.names))
-
-    def image(self, path: Path) -> LabelledImage:
-        content = read_json(path, _File)
-        above = path.relative_to(self._root).parent.as_posix()
-        given = (content.imagePath or f"{path.stem}.jpg").replace("\\", "/")
-        # A file that lies elsewhere is looked for beside its labels, as labelme does.
-        name = read_name(_below(above, given), path, "imagePath")
-        size = content.imageWidth, content.imageHeight
-        if None in size:
-            size = self._sizes.of(name, self._root) or (None, None)
-        elif min(size[0] or 0, size[1] or 0) < 1:
-            bad(path, f"size {size[0]}x{size[1]} has no pixels", "correct it")
-        labels = (
-            self._label(raw, path, f"shape {number}") for number, raw in enumerate(content.shapes)
-        )
-        return LabelledImage(
-            name=name,
-            width=size[0],
-            height=size[1],
-            labels=tuple(label for label in labels if label is not None),
-            attributes=attributes(path, content.flags or {}, self.unread),
-        )
-
-    def _label(self, raw: Mapping[str, Raw], path: Path, where: str) -> Label | None:
-        shape = _decode(raw, path, where)
+def _image(
+    path: Path, root: Path, names: dict[str, int], sizes: Sizes, unread: Counter[str]
+) -> LabelledImage:
+    content = read_json(path, _File)
+    name = _name(content.imagePath, path, path.relative_to(root).parent.as_posix())
+    width, height = content.imageWidth, content.imageHeight
+    if width is None or height is None:
+        width, height = sizes.of(name, root) or (None, None)
+    elif width < 1 or height < 1:
+        bad(path, f"size {width}x{height} has no pixels", "correct it")
+    labels = []
+    for number, raw in enumerate(content.shapes):
+        where = f"shape {number}"
+        shape = decode_json(path, raw, _Shape, where)
         kind = shape.shape_type or "polygon"
-        extent = _extent(kind, shape.points)
-        if extent is None:
-            self.unread[_UNREAD.get(kind, f"shapes of kind {kind[:_SHOWN]!r}")] += 1
-            return None
-        if not shape.label:
-            bad(path, f"{where} has no label", "name its class")
-        if shape.mask is not None:
-            self.unread["masks (the box is kept)"] += 1
-        box, outline = extent
-        more = {name: value for name, value in raw.items() if name not in _KNOWN}
-        said = attributes(path, {**(shape.flags or {}), **more}, self.unread)
-        if shape.description:
-            said["description"] = shape.description
-        return Label(
-            box=box,
-            category=self._number(shape.label),
-            outline=outline,
-            group=shape.group_id,
-            attributes=said,
-        )
+        _count_unread(kind, decode_json(path, raw, dict[str, Raw], where), unread)
+        if kind in _OUTLINED or kind in _POINTS:
+            box, outline = _extent(kind, shape.points, path, where)
+            label = Label(box, names.setdefault(shape.label, len(names)), outline=outline)
+            labels.append(_described(label, shape, path, unread))
+    return LabelledImage(name, width, height, tuple(labels), attributes=content.flags or {})
 
 
-_SHOWN = 40
+def _name(given: str, path: Path, folder: str) -> str:
+    given = given.replace("\\", "/")
+    if given.startswith("/") or PureWindowsPath(given).drive:
+        given = posixpath.basename(given)
+    name = posixpath.normpath(posixpath.join(folder, given))
+    while name.startswith("../"):
+        name = name.removeprefix("../")
+    return read_name(name, path)
 
 
-def _decode(raw: Mapping[str, Raw], path: Path, where: str) -> _Shape:
-    values = {name: raw[name] for name in _KNOWN if name in raw}
-    return decode_json(path, msgspec.json.encode(values), _Shape, where)
-
-
-def _below(folder: str, given: str) -> str:
-    plain = PurePosixPath(given)
-    outside = plain.is_absolute() or ".." in plain.parts or given[1:3] == ":/"
-    name = plain.name if outside else given
-    return name if folder == "." or "/" in name else f"{folder}/{name}"
+def _count_unread(kind: str, shape: Mapping[str, Raw], unread: Counter[str]) -> None:
+    if kind in _UNREAD:
+        unread[_UNREAD[kind]] += 1
+    elif kind not in _OUTLINED and kind not in _POINTS:
+        unread["shapes of unknown kinds"] += 1
+    for key, raw in shape.items():
+        if key not in _KNOWN and bytes(raw) not in _NOTHING:
+            unread[f"shapes' key {key!r}"] += 1
 
 
 def _extent(
-    kind: str, points: list[tuple[float, float]]
-) -> tuple[Corners, tuple[Polygon, ...] | None] | None:
-    """Box and outline of a shape; `None` if it encloses nothing."""
-    flat = tuple(value for point in points for value in point)
-    if kind == "polygon" and is_polygon(flat):
-        return bounds([flat]), (flat,)
-    if kind in {"rectangle", "mask"} and len(points) == 2:
-        return bounds([flat]), None
-    if kind == "circle" and len(points) == 2:
-        (x, y), (edge_x, edge_y) = points
-        radius = math.hypot(edge_x - x, edge_y - y)
+    kind: str, points: Sequence[tuple[float, float]], path: Path, where: str
+) -> tuple[Corners, tuple[Polygon, ...] | None]:
+    """Box and outline."""
+    if not points or len(points) not in _POINTS.get(kind, {len(points)}):
+        bad(path, f"{where}: {len(points)} points make no {kind}", "correct it")
+    values = tuple(value for point in points for value in point)
+    left, top, right, bottom = bounds([values])
+    if kind in _OUTLINED:
+        return (left, top, right, bottom), (values,)
+    if kind == "circle":
+        (x, y), edge = points
+        radius = math.dist((x, y), edge)
         return (x - radius, y - radius, x + radius, y + radius), None
-    return None
+    # The second point of a mask is its last pixel.
+    last = int(kind == "mask")
+    return (left, top, right + last, bottom + last), None
+
+
+def _described(label: Label, shape: _Shape, path: Path, unread: Counter[str]) -> Label:
+    found: dict[str, object] = dict(shape.flags or {})
+    if shape.description:
+        found["description"] = shape.description
+    return replace(
+        label,
+        ignore=bool(shape.difficult),
+        group=shape.group_id,
+        score=shape.score,
+        attributes=found | attributes(path, shape.attributes or {}, unread),
+    )
 
 
 def write(dataset: Dataset) -> Written:
-    """A JSON file for every image, and `labels.txt`.
+    """A JSON file a picture, and `labels.txt`.
 
     Raises:
-        DataError: A name leads out of the folder, or a class cannot stand in a line.
+        DataError: A name has characters that have no place in it, or leads out of the folder.
     """
-    classes = [category.name for category in dataset.categories]
-    for name in classes:
-        if not name.strip() or name in _RESERVED or "\n" in name or "\r" in name:
-            raise DataError(f"LabelMe has no place for a class called {name!r}; rename it")
-    yield LABELS, "".join(f"{name}\n" for name in classes).encode()
     names = [image.name for image in dataset.images]
     check_names(names)
+    classes = [category.name for category in dataset.categories]
+    for name in classes:
+        if not name.strip() or "\n" in name or "\r" in name:
+            raise DataError(f"{LISTED} has no place for a class called {name!r}; rename it")
+    yield LISTED, "".join(f"{name}\n" for name in classes).encode()
     for image, stem in zip(dataset.images, distinct_stems(names), strict=True):
+        if "\\" in image.name:
+            raise DataError(
+                f"{image.name}: labelme takes a backslash for a slash; rename the image"
+            )
         content = {
-            "version": "5.5.0",
+            "version": _VERSION,
             "flags": dict(image.attributes),
-            "shapes": [_shape(label, classes[label.category]) for label in image.labels],
-            "imagePath": image.name,
+            "shapes": [_entry(label, classes[label.category]) for label in image.labels],
+            "imagePath": posixpath.basename(image.name),
             "imageData": None,
             "imageHeight": image.height,
             "imageWidth": image.width,
@@ -219,47 +231,51 @@ def write(dataset: Dataset) -> Written:
         yield f"{stem}.json", msgspec.json.format(msgspec.json.encode(content))
 
 
-def _shape(label: Label, name: str) -> dict[str, object]:
+def _entry(label: Label, name: str) -> dict[str, object]:
     left, top, right, bottom = label.box
-    points = [(left, top), (right, bottom)]
+    points: Sequence[Sequence[float]] = [(left, top), (right, bottom)]
     if label.outline is not None:
         [polygon] = label.outline
         points = list(zip(polygon[0::2], polygon[1::2], strict=True))
-    said = dict(label.attributes)
-    description = (
-        said.pop("description", None) if isinstance(said.get("description"), str) else None
-    )
-    flags = {key: value for key, value in said.items() if isinstance(value, bool) or key in _KNOWN}
-    more = {key: value for key, value in said.items() if key not in flags}
-    return {
+    rest = dict(label.attributes)
+    flags = {key: rest.pop(key) for key in label.attributes if isinstance(rest[key], bool)}
+    described = isinstance(rest.get("description"), str) and bool(rest["description"])
+    entry: dict[str, object] = {
         "label": name,
         "points": points,
         "group_id": label.group,
-        "description": description or "",
+        "description": rest.pop("description") if described else "",
         "shape_type": "rectangle" if label.outline is None else "polygon",
         "flags": flags,
         "mask": None,
-        **more,
     }
+    optional = {
+        "difficult": label.ignore or None,
+        "score": label.score,
+        "attributes": rest or None,
+    }
+    return entry | {key: value for key, value in optional.items() if value is not None}
+
+
+def _adapt(dataset: Dataset) -> tuple[Dataset, Losses]:
+    """One polygon or a box a label, and of the images' attributes those that are true or false."""
+    dataset, losses = keep_single_polygons(dataset)
+    images = []
+    for image in dataset.images:
+        flags = {key: value for key, value in image.attributes.items() if isinstance(value, bool)}
+        losses[Trait.IMAGE_ATTRIBUTES] += len(image.attributes) - len(flags)
+        images.append(replace(image, attributes=flags))
+    return replace(dataset, images=tuple(images)), losses
 
 
 def _recognise(path: Path) -> bool:
-    first = below(path, "**/*.json") if path.is_dir() else path
-    if first is None or first.suffix.lower() != ".json":
+    file = below(path, "**/*.json") if path.is_dir() else path
+    if file is None or file.suffix.lower() != ".json":
         return False
-    keys = json_keys(first, "{")
-    # A picture may stand before the shapes and be longer than what is looked at.
-    return "shapes" in keys or {"imagePath", "imageData"} <= keys or keys == {"imageData"}
+    keys = json_keys(file, "{")
+    return bool({"imagePath", "imageData"} & keys) or {"shapes", "shape_type"} <= keys
 
 
 FORMAT = Format(
-    "labelme",
-    "LabelMe",
-    "",
-    _HOLDS,
-    _recognise,
-    read,
-    write,
-    pictures=".",
-    adapt=keep_single_polygons,
+    "labelme", "labelme", "", _HOLDS, _recognise, read, write, pictures=".", adapt=_adapt
 )

@@ -55,6 +55,7 @@ from thrifty.data.video import VIDEOS
 
 _HOLDS = frozenset(
     {
+        Trait.NAMES,
         Trait.STILLS,
         Trait.EMPTY_IMAGES,
         Trait.SIZES,

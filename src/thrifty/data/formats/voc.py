@@ -34,6 +34,7 @@ _LARGEST = 8 << 20
 
 _HOLDS = frozenset(
     {
+        Trait.NAMES,
         Trait.STILLS,
         Trait.EMPTY_IMAGES,
         Trait.SIZES,
@@ -64,7 +65,7 @@ def read(path: Path, sizes: Sizes) -> Dataset:
     folder = path if path.is_dir() else path.parent
     inner = path / _FOLDER
     root = inner if inner.is_dir() else folder
-    files = sorted(root.rglob("*.xml")) if path.is_dir() else [path]
+    files = sorted(filter(Path.is_file, root.rglob("*.xml"))) if path.is_dir() else [path]
     if not files:
         bad(path, "holds no XML files", "check the path")
     names: dict[str, int] = {}

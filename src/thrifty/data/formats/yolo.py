@@ -39,6 +39,7 @@ from thrifty.errors import DataError
 
 _HOLDS = frozenset(
     {
+        Trait.NAMES,
         Trait.STILLS,
         Trait.EMPTY_IMAGES,
         # Boxes are shares of the size: nobody can read or write them without.
