@@ -1,0 +1,287 @@
+"""Whether one strategy is better than another, told from few repeated runs.
+
+Runs are paired: both strategies share seed and start weights, so what differs between two runs of a pair is the strategy.
+The test flips the signs of the differences in all ways (Fisher's randomisation test): if the strategies are alike, each
+sign could as well have been the other. It needs no distribution and errs at the stated rate with any number of pairs; with
+fewer than six pairs it can never reach 0.05, and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from thrifty.errors import DataError
+from thrifty.types import FloatArray
+
+ALPHA = 0.05
+"""Share of comparisons of strategies that are alike which may be called different."""
+
+POWER = 0.8
+"""Share of studies that are to find a difference that is there."""
+
+Figures = Sequence[float] | FloatArray
+"""A figure of each run."""
+
+_MOST_EXACT = 20
+"""Pairs up to which all signs are tried; beyond, as many are drawn as 20 pairs have."""
+
+_DRAWN, _BLOCK = 1 << 20, 1 << 14
+_RESAMPLES = 20_000
+_NEAR = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A strategy beside its baseline.
+
+    Attributes:
+        pairs: Runs that both have.
+        better: Pairs in which the strategy is strictly better.
+        difference: Mean of the differences; above 0 if the strategy is better.
+        low: Lower end of the confidence interval of that mean; with one pair, minus infinity.
+        high: Upper end.
+        p: Two-sided p-value, corrected if strategies were compared together.
+        alpha: Level of test and interval.
+    """
+
+    pairs: int
+    better: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    alpha: float = ALPHA
+
+    @property
+    def is_different(self) -> bool:
+        """Whether the difference is shown."""
+        return self.p <= self.alpha
+
+    def sentence(self, baseline: str) -> str:
+        """In words.
+
+        >>> Comparison(10, 9, 0.043, 0.021, 0.066, 0.004).sentence("guided random")
+        'better than guided random in 9 of 10 seeds, difference 0.043, 95 % interval 0.021 to 0.066 (p = 0.004)'
+        >>> Comparison(5, 5, 0.04, 0.01, 0.07, 0.0625).sentence("guided random")
+        'no difference from guided random that 5 seeds can show (0.040, 95 % interval 0.010 to 0.070, p = 0.062)'
+        """
+        share = f"{100 * (1 - self.alpha):g} %"
+        interval = f"{share} interval {self.low:.3f} to {self.high:.3f}"
+        if not self.is_different:
+            return (
+                f"no difference from {baseline} that {self.pairs} seeds can show "
+                f"({self.difference:.3f}, {interval}, p = {self.p:.3f})"
+            )
+        word, count = ("better", self.better) if self.difference > 0 else ("worse", self._worse)
+        return (
+            f"{word} than {baseline} in {count} of {self.pairs} seeds, difference {abs(self.difference):.3f}, "
+            f"{interval} (p = {self.p:.3f})"
+        )
+
+    @property
+    def _worse(self) -> int:
+        return self.pairs - self.better
+
+
+def compare(
+    strategy: Figures,
+    baseline: Figures,
+    rng: np.random.Generator,
+    *,
+    lower_is_better: bool = True,
+    alpha: float = ALPHA,
+) -> Comparison:
+    """Compare two strategies over paired runs.
+
+    Args:
+        strategy: A figure of each run, finite.
+        baseline: The same of the runs that they are paired with.
+        rng: Draws the resamples of the interval, and signs if there are too many pairs to try all.
+        lower_is_better: As for miss rates; false for average precision or people found.
+        alpha: Level of test and interval, above 0 and below 1.
+
+    Raises:
+        DataError: There are no pairs, their numbers differ, or a figure is not finite.
+    """
+    first, second = (np.asarray(values, dtype=np.float64) for values in (strategy, baseline))
+    if first.shape != second.shape or first.ndim != 1 or not first.size:
+        raise DataError(
+            f"{first.size} and {second.size} runs cannot be compared in pairs; give as many of both, and at least one"
+        )
+    differences = second - first if lower_is_better else first - second
+    if not np.isfinite(differences).all():
+        raise DataError("a figure of a run is not finite; leave the run out of both strategies")
+    low, high = interval(differences, rng, alpha)
+    return Comparison(
+        pairs=len(differences),
+        better=int((differences > 0).sum()),
+        difference=float(differences.mean()),
+        low=low,
+        high=high,
+        p=sign_flip_test(differences, rng),
+        alpha=alpha,
+    )
+
+
+def sign_flip_test(differences: FloatArray, rng: np.random.Generator) -> float:
+    """Two-sided p-value of the mean difference: the share of all signs that give one as far from 0.
+
+    Args:
+        differences: `n` finite numbers, one a pair.
+        rng: Draws signs where n is over 20; the p-value then has a standard error below 0.0005.
+
+    >>> sign_flip_test(np.array([1.0, 2.0, 3.0]), np.random.default_rng(0))
+    0.25
+    """
+    count = len(differences)
+    magnitudes = np.abs(differences)
+    seen = abs(float(differences.sum()))
+    if count <= _MOST_EXACT:
+        sums = np.zeros(1)
+        for magnitude in magnitudes:
+            sums = np.concatenate([sums + magnitude, sums - magnitude])
+        return float((np.abs(sums) >= seen - _NEAR * max(1.0, seen)).mean())
+    least = seen - _NEAR * max(1.0, seen)
+    hits = 0
+    for _ in range(_DRAWN // _BLOCK):
+        flips = rng.integers(0, 2, (_BLOCK, count), dtype=np.int8) * 2.0 - 1.0
+        hits += int((np.abs(flips @ magnitudes) >= least).sum())
+    # The signs that were seen are one of those that could have been drawn.
+    return (hits + 1) / (_DRAWN + 1)
+
+
+def interval(
+    differences: FloatArray, rng: np.random.Generator, alpha: float = ALPHA
+) -> tuple[float, float]:
+    """Confidence interval of the mean by the bootstrap, studentised, which few runs need.
+
+    Each resample's mean is measured in its own standard errors (Efron and Tibshirani 1993, chapter 12): plain
+    percentiles of resampled means are too narrow for ten runs or fewer.
+
+    Args:
+        differences: `n` finite numbers.
+        rng: Draws the resamples.
+        alpha: One less the coverage.
+
+    Returns:
+        Both ends; infinite for a single number, and the number itself where all are equal.
+    """
+    count, mean = len(differences), float(differences.mean())
+    error = float(differences.std(ddof=1)) / math.sqrt(count) if count > 1 else math.inf
+    if not math.isfinite(error):
+        return -math.inf, math.inf
+    if error <= _NEAR * max(1.0, abs(mean)):
+        return mean, mean
+    drawn = differences[rng.integers(0, count, (_RESAMPLES, count))]
+    errors = drawn.std(axis=1, ddof=1) / math.sqrt(count)
+    # A resample of one run over and over has no spread to be measured in.
+    usable = errors > _NEAR * error
+    distances = (drawn.mean(axis=1)[usable] - mean) / errors[usable]
+    low, high = np.quantile(distances, [alpha / 2, 1 - alpha / 2])
+    return mean - float(high) * error, mean - float(low) * error
+
+
+def compare_all(
+    strategies: Mapping[str, Figures],
+    baseline: Figures,
+    rng: np.random.Generator,
+    *,
+    lower_is_better: bool = True,
+    alpha: float = ALPHA,
+) -> dict[str, Comparison]:
+    """Compare many strategies with one baseline; p-values are corrected for their number after Holm.
+
+    So that no more than `alpha` of all studies call any strategy different that is not.
+
+    Args:
+        strategies: Figures of the runs by strategy, each paired with the baseline's.
+        baseline: As in `compare`.
+        rng: As in `compare`.
+        lower_is_better: As in `compare`.
+        alpha: As in `compare`.
+
+    Raises:
+        DataError: As `compare`.
+    """
+    single = {
+        name: compare(values, baseline, rng, lower_is_better=lower_is_better, alpha=alpha)
+        for name, values in strategies.items()
+    }
+    corrected = holm([comparison.p for comparison in single.values()])
+    return {
+        name: replace(comparison, p=p)
+        for (name, comparison), p in zip(single.items(), corrected, strict=True)
+    }
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P-values corrected for their number (Holm 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p)), key=lambda place: p[place])
+    corrected = [0.0] * len(p)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def seeds_needed(
+    difference: float, spread: float, alpha: float = ALPHA, power: float = POWER
+) -> int:
+    """Paired runs that it takes to see a difference.
+
+    By the paired t-test, whose power is close to the sign-flip test's; but never fewer than that test needs to reach
+    `alpha` at all.
+
+    Args:
+        difference: Mean difference to be seen, not 0.
+        spread: Standard deviation of the differences between the runs of a pair, >= 0.
+        alpha: Level of the test.
+        power: Share of studies that are to see it, above `alpha` and below 1.
+
+    Raises:
+        DataError: The difference is 0, or it would take over a million runs.
+
+    >>> seeds_needed(0.04, 0.04), seeds_needed(0.04, 0.0)
+    (10, 6)
+    """
+    least = max(2, math.ceil(1 - math.log2(alpha)))
+    if difference == 0:
+        raise DataError(
+            "no number of runs shows a difference of 0; say how large a difference matters"
+        )
+    effect = abs(difference) / spread if spread > 0 else math.inf
+    if _power(least, effect, alpha) >= power:
+        return least
+    low, high = least, 2 * least
+    while _power(high, effect, alpha) < power:
+        low, high = high, 2 * high
+        if high > _MOST_RUNS:
+            raise DataError(
+                f"a difference of {difference:g} beside a spread of {spread:g} takes over a million runs to see"
+            )
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _power(middle, effect, alpha) >= power else (middle, high)
+    return high
+
+
+_MOST_RUNS = 1 << 20
+
+
+def _power(count: int, effect: float, alpha: float) -> float:
+    """Share of studies of `count` pairs in which the t-test finds a difference of `effect` standard deviations."""
+    if math.isinf(effect):
+        return 1.0
+    shift = effect * math.sqrt(count)
+    edge = stats.t.ppf(1 - alpha / 2, count - 1)
+    return float(stats.nct.sf(edge, count - 1, shift) + stats.nct.cdf(-edge, count - 1, shift))
