@@ -6,17 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow.parquet as pq
 import pytest
+from onnx import helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 
 from tests import references
 from tests.tiny import VIDEO_FRAMES, TinyData
 from thrifty.config import DetectorSection
 from thrifty.data.pool import Pool
+from thrifty.detectors.catalogue import identify
 from thrifty.detectors.network import PaperNetwork
 from thrifty.detectors.paper import load_detector, save_weights
 from thrifty.types import Frame
@@ -99,36 +104,135 @@ def test_every_frame_gets_its_row_and_what_is_broken_is_listed(place: Path, tiny
     assert all(np.isfinite(table["score"]))
     assert (place / "scores.unreadable.csv").read_text().count("zz.png") == 2
     again = score(place)
-    assert again.stdout == result.stdout
+    assert again.returncode == 0
+    assert again.stdout == (
+        f"already there with {VIDEO_FRAMES + stills} frames, nothing was scored; to score again, delete "
+        f"{place}/scores.parquet and {place}/scores.unreadable.csv\n"
+    )
     assert len((place / "seen.txt").read_text().split()) == VIDEO_FRAMES + stills
+    (place / "own.py").write_text(DETECTOR + "# better now\n")
+    assert "holds something else" in score(place).stderr
 
 
-def test_killed_at_several_moments_it_ends_as_if_it_never_was(place: Path) -> None:
+def shards(place: Path) -> list[str]:
+    """Ids of the frames that are safe on disk."""
+    parts = sorted((place / "scores.parquet.parts").glob("*.parquet"))
+    return [name for part in parts for name in pq.read_table(part)["id"].to_pylist() if name]
+
+
+def seen(place: Path) -> list[str]:
+    """Ids of the frames that the detector saw since this was last asked."""
+    log = place / "seen.txt"
+    return log.replace(place / "seen before.txt").read_text().split() if log.exists() else []
+
+
+def interrupted(
+    place: Path, when: Callable[[], bool], *signs: signal.Signals, seconds: float, every: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Score one frame after the other, `seconds` each, until the signals come, 0.2 s apart."""
+    process = subprocess.Popen(
+        command(place, "--batch", "1", "--save-every", every),
+        cwd=place,
+        env=environment(place, STUB_SECONDS=str(seconds)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not when() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert when()
+    for number, sign in enumerate(signs):
+        time.sleep(0.2 * min(number, 1))
+        process.send_signal(sign)
+    _, errors = process.communicate(timeout=60)
+    assert not (place / "scores.parquet").exists()
+    return subprocess.CompletedProcess(process.args, process.returncode, None, errors)
+
+
+def messages(result: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in result.stderr.splitlines() if not line.endswith("/s)")]
+
+
+STOPPED = ["thrifty: stopped; run the same command again to go on"]
+
+
+def test_stopped_in_every_way_it_ends_as_if_it_never_was(place: Path) -> None:
     assert score(place).returncode == 0
     expected = rows(place)
-    (place / "scores.parquet").unlink()
-    (place / "seen.txt").unlink()
-    for sign in (signal.SIGKILL, signal.SIGINT, signal.SIGINT):
-        process = subprocess.Popen(
-            command(place, "--batch", "1"),
-            cwd=place,
-            env=environment(place, STUB_SECONDS="0.1"),
-            stderr=subprocess.DEVNULL,
-        )
-        log, deadline = place / "seen.txt", time.monotonic() + 60
-        before = len(log.read_text().split()) if log.exists() else 0
-        while time.monotonic() < deadline:
-            if log.exists() and len(log.read_text().split()) >= before + 6:
-                break
-            time.sleep(0.02)
-        process.send_signal(sign)
-        process.wait(30)
-        assert not (place / "scores.parquet").exists()
+    for name in ("scores.parquet", "scores.unreadable.csv", "seen.txt"):
+        (place / name).unlink()
+
+    # What is in a shard survives even a kill -9.
+    result = interrupted(
+        place, lambda: len(shards(place)) >= 5, signal.SIGKILL, seconds=0.05, every=0
+    )
+    assert result.returncode == -signal.SIGKILL
+    safe = shards(place)
+    assert 5 <= len(safe) < len(expected["id"])
+    assert set(safe) <= set(seen(place))
+
+    # Of Ctrl-C and kill, not even the frame under way is lost.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        result = interrupted(place, (place / "seen.txt").exists, sign, seconds=0.3)
+        assert (result.returncode, messages(result)) == (130, STOPPED)
+        safe += seen(place)
+        assert shards(place) == safe
+
     assert score(place, "--batch", "3").returncode == 0
     assert rows(place) == expected
-    # What an interrupt finds is kept: only what the kill lost, and what was under way, was seen twice.
-    seen = (place / "seen.txt").read_text().split()
-    assert len(seen) - len(set(seen)) < 25
+    assert safe + seen(place) == expected["id"]
+
+
+def test_ctrl_c_twice_is_one_line(place: Path) -> None:
+    signs = (signal.SIGINT, signal.SIGINT)
+    result = interrupted(place, (place / "seen.txt").exists, *signs, seconds=1)
+    assert messages(result) == STOPPED
+    # To a shell, these are the same.
+    assert result.returncode in {130, -signal.SIGINT}
+
+
+def test_a_pool_without_pictures_is_an_error_and_leaves_nothing(place: Path) -> None:
+    shutil.rmtree(place / "pool")
+    (place / "pool").mkdir()
+    (place / "pool" / "notes.txt").write_text("none")
+    before = everything(place)
+    result = score(place)
+    assert result.returncode == 2
+    [line] = messages(result)
+    assert "pool: holds no pictures or videos (.avi, " in line
+    assert everything(place) == before
+
+
+def everything(place: Path) -> set[Path]:
+    return {path for path in place.rglob("*") if "__pycache__" not in path.parts}
+
+
+def test_what_decides_the_scores_of_a_detector_is_in_its_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_own.py").write_text("raise RuntimeError")
+    first = identify("my_own:make")
+    assert first.startswith("my_own:make")
+    (tmp_path / "my_own.py").write_text("raise RuntimeError('imported')")
+    assert identify("my_own:make") != first
+
+    long = "weights of the second tensor " * 8
+    values = [numpy_helper.from_array(np.full(300, n, np.float32), str(n)) for n in range(2)]
+    graph = helper.make_graph([], "g", [], [], values)
+    model = helper.make_model(graph)
+    for tensor, name in zip(model.graph.initializer, ("a.bin", long), strict=True):
+        set_external_data(tensor, name)
+    onnx.save(model, tmp_path / "m.onnx")
+    (tmp_path / "other.bin").write_bytes(b"other")
+    known = {identify("onnx:m.onnx")}
+    for name in ("a.bin", long, "m.toml"):
+        (tmp_path / name).write_bytes(b"changed")
+        known.add(identify("onnx:m.onnx"))
+    assert len(known) == 4
+    (tmp_path / "other.bin").write_bytes(b"changed")
+    assert identify("onnx:m.onnx") in known
 
 
 def test_a_detector_gone_wrong_stops_with_the_frame_s_name(place: Path) -> None:
@@ -137,6 +241,8 @@ def test_a_detector_gone_wrong_stops_with_the_frame_s_name(place: Path) -> None:
     assert result.returncode == 2
     assert f"thrifty: frame {name}" in result.stderr
     assert "not logits" in result.stderr
+    # Nothing was scored, so whatever is tried next may take the name.
+    assert not list(place.glob("scores*"))
 
 
 def test_the_paper_s_network_from_a_file_of_weights(place: Path) -> None:
@@ -174,15 +280,16 @@ def test_settings_change_the_scores_and_belong_to_the_file(place: Path) -> None:
         ("onnx:own.py", "cannot be loaded as an ONNX model"),
     ],
 )
-def test_a_bad_detector_is_one_line_and_leaves_no_scores(
+def test_a_bad_detector_is_one_line_and_leaves_nothing(
     place: Path, detector: str, message: str
 ) -> None:
+    before = everything(place)
     result = score(place, detector=detector)
     assert result.returncode == 2
-    [line] = [line for line in result.stderr.splitlines() if not line.endswith("/s)")]
+    [line] = messages(result)
     assert line.startswith("thrifty: ")
     assert message in line
-    assert not (place / "scores.parquet").exists()
+    assert everything(place) == before
 
 
 def test_look_writes_a_picture_and_arrays_of_one_frame(place: Path) -> None:

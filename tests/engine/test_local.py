@@ -1,3 +1,7 @@
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -179,3 +183,48 @@ def test_a_pool_is_read_no_further_than_a_few_batches_ahead() -> None:
 
 def test_an_empty_pool_gives_nothing() -> None:
     assert list(map_pool(numbers, lambda _, found: found, iter([]))) == []
+
+
+def test_a_wish_to_stop_keeps_all_that_was_found() -> None:
+    stop = threading.Event()
+    detected: list[int] = []
+
+    def detect(group: Sequence[Frame]) -> list[int]:
+        found = numbers(group)
+        if 10 in found:
+            stop.set()
+        detected.extend(found)
+        return found
+
+    pool = frames(500, Numbered(broken=(3,)))
+    results = list(map_pool(detect, lambda _, found: found, streamed(pool), 2, stop))
+    kept = [item.record.frame if isinstance(item, Unreadable) else item[1] for item in results]
+    assert kept == list(range(len(kept)))
+    assert detected == [number for number in kept if number != 3]
+    assert 10 in kept
+    assert len(kept) < 20
+
+
+def test_a_second_interrupt_while_a_batch_is_under_way_is_nothing_but_that() -> None:
+    busy, released = threading.Event(), threading.Event()
+
+    def detect(group: Sequence[Frame]) -> list[int]:
+        busy.set()
+        released.wait(60)
+        return numbers(group)
+
+    def interrupt_twice() -> None:
+        busy.wait(60)
+        for _ in range(2):
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        released.set()
+
+    pool = frames(9, Numbered())
+    results = map_pool(detect, lambda _, found: found, streamed(pool), 2)
+    impatient = threading.Thread(target=interrupt_twice)
+    impatient.start()
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    impatient.join()
