@@ -1,6 +1,6 @@
 """`python -m thrifty`."""
 
-from thrifty.cli.main import main
+from thrifty.cli import start
 
 if __name__ == "__main__":
-    main()
+    start()

@@ -346,9 +346,11 @@ def main() -> None:
 
 
 def _say_stopped() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _say("stopped; run the same command again to go on", _INTERRUPTED)
     # All that is left is to wait for threads; who presses Ctrl-C again does not care for that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _say("stopped; run the same command again to go on", _INTERRUPTED)
+    return _INTERRUPTED
 
 
 def _say(message: str, status: int) -> int:

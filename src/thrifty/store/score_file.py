@@ -30,7 +30,7 @@ from thrifty.types import Record
 
 SHARD_ROWS = 4096
 SHARD_SECONDS = 10.0
-_GROUP_ROWS = 1 << 15
+_GROUP_ROWS = 1 << 14
 _GROUP_SHARDS = 256
 _JOB = b"thrifty.job"
 _BROKEN = b"thrifty.broken"

@@ -1,106 +1,256 @@
-"""LabelMe: real files, and shapes of every kind by hand."""
+"""labelme: its own export of Pascal VOC, held against VOC's files; Datumaro does not know the format."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.data.formats.datasets import assert_same
-from thrifty.data.dataset import Label
-from thrifty.data.formats.catalogue import read_dataset, write_dataset
+from tests.data.formats.judge import boxes
+from thrifty.data.dataset import Category, Dataset, Label, LabelledImage
+from thrifty.data.formats.catalogue import read_dataset, recognised, write_dataset
 from thrifty.errors import DataError
 
+RECTANGLE: dict[str, Any] = {
+    "label": "car",
+    "points": [[40, 45.5], [10, 20]],
+    "shape_type": "rectangle",
+}
 
-def write(folder: Path, shapes: list[dict[str, Any]], name: str = "a", **changes: Any) -> Path:
-    content = {
-        "imagePath": f"{name}.jpg",
-        "imageWidth": 100,
+
+def write(folder: Path, *shapes: dict[str, Any], name: str = "a.json", **changes: Any) -> Path:
+    content: dict[str, Any] = {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": "a.jpg",
+        "imageData": None,
         "imageHeight": 50,
-        "imageData": "QUJD",
+        "imageWidth": 100,
     }
-    path = folder / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content | {"shapes": shapes} | changes))
-    return path
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(content | changes))
+    return folder / name
 
 
-def shape(points: list[list[float]], kind: str = "rectangle", **more: Any) -> dict[str, Any]:
-    return {"label": "car", "points": points, "shape_type": kind} | more
-
-
-def test_corners_come_in_any_order_and_circles_become_boxes(tmp_path: Path) -> None:
-    shapes = [shape([[30, 5], [10, 45]]), shape([[20, 20], [23, 24]], "circle")]
-    [image] = read_dataset(write(tmp_path, shapes)).images
-    assert (image.name, image.width, image.height) == ("a.jpg", 100, 50)
-    assert [label.box for label in image.labels] == [(10, 5, 30, 45), (15, 15, 25, 25)]
-
-
-def test_a_polygon_is_an_outline_with_the_box_around_it(tmp_path: Path) -> None:
-    more = {
-        "group_id": 3, "flags": {"wet": True}, "description": "left one", "score": 0.5,
-    }  # fmt: skip
-    [image] = read_dataset(
-        write(tmp_path, [shape([[1, 2], [9, 2], [5, 8]], "polygon", **more)])
-    ).images
-    assert image.labels == (
-        Label(
-            box=(1.0, 2.0, 9.0, 8.0),
-            category=0,
-            outline=((1.0, 2.0, 9.0, 2.0, 5.0, 8.0),),
-            group=3,
-            attributes={"wet": True, "description": "left one", "score": 0.5},
-        ),
-    )
-
-
-def test_what_encloses_nothing_is_counted(tmp_path: Path) -> None:
-    shapes = [
-        shape([[1, 1]], "point"),
-        shape([[1, 1], [2, 2]], "line"),
-        shape([[1, 1], [2, 2], [3, 1]], "linestrip"),
-        shape([[0, 0], [5, 5]], "mask", mask="x"),
-    ]
-    dataset = read_dataset(write(tmp_path, shapes))
-    assert dataset.unread == {"points": 1, "lines": 2, "masks (the box is kept)": 1}
-    assert dataset.label_count == 1
-
-
-def test_a_folder_is_read_whole_and_lists_its_classes(tmp_path: Path) -> None:
-    write(tmp_path, [shape([[1, 1], [2, 2]])])
-    write(tmp_path, [], name="sub/b", imagePath="../elsewhere/b.jpg")
-    (tmp_path / "labels.txt").write_text("__ignore__\n_background_\nbus\ncar\n")
-    dataset = read_dataset(tmp_path)
-    assert [category.name for category in dataset.categories] == ["bus", "car"]
-    assert [image.name for image in dataset.images] == ["a.jpg", "sub/b.jpg"]
-    assert dataset.images[0].labels[0].category == 1
-
-
-def test_specimens_come_back_as_they_were(specimens: Path, tmp_path: Path) -> None:
-    """The same three pictures lie there as Pascal VOC, written from these numbers: 1-based there, plain here."""
-    dataset = read_dataset(specimens / "misc" / "labelme_format")
+def test_specimens_are_pascal_voc_s_boxes_and_come_back(specimens: Path, tmp_path: Path) -> None:
+    folder = specimens / "misc" / "labelme_format"
+    assert [entry.name for entry in recognised(folder)] == ["labelme"]
+    assert [entry.name for entry in recognised(folder / "2007_000027.json")] == ["labelme"]
+    dataset = read_dataset(folder)
     assert (len(dataset.images), dataset.label_count, dataset.unread) == (3, 8, {})
+    assert dataset.images[0].name == "2007_000027.jpg"
+    assert (dataset.images[0].width, dataset.images[0].height) == (486, 500)
+    # labelme was given VOC's numbers as they are, so its left and top are one more.
+    voc = boxes(read_dataset(specimens / "misc" / "pascalvoc_format"))
+    moved = {
+        name: [
+            (title, [left + 1, top + 1, right, bottom]) for title, (left, top, right, bottom) in one
+        ]
+        for name, one in voc.items()
+    }
+    assert boxes(dataset) == moved
     assert write_dataset(dataset, tmp_path / "again", "labelme") == {}
     assert_same(read_dataset(tmp_path / "again"), dataset, 0)
-    voc = read_dataset(specimens / "misc" / "pascalvoc_format")
-    for image, other in zip(dataset.images, voc.images, strict=True):
-        assert (image.name, image.width, image.height) == (other.name, other.width, other.height)
-        for label, twin in zip(image.labels, other.labels, strict=True):
-            left, top, right, bottom = twin.box
-            assert label.box == (left + 1, top + 1, right, bottom)
+    written = json.loads((tmp_path / "again" / "2007_000027.json").read_text())
+    given = json.loads((folder / "2007_000027.json").read_text())
+    assert written["shapes"][0]["points"] == given["shapes"][0]["points"]
+    assert written["imageData"] is None
+    assert (tmp_path / "again" / "labels.txt").read_text() == "person\naeroplane\n"
+
+
+def test_corners_come_in_any_order_and_what_is_said_is_kept(tmp_path: Path) -> None:
+    shape = RECTANGLE | {
+        "group_id": 3,
+        "flags": {"parked": True, "wet": False},
+        "description": "odd",
+        "attributes": {"colour": "red", "doors": 4},
+        "difficult": True,
+        "score": 0.5,
+        "line_color": [1, 2, 3],
+        "kie_linking": [],
+    }
+    path = write(tmp_path, shape, flags={"night": True})
+    dataset = read_dataset(path)
+    [image] = dataset.images
+    assert image == LabelledImage(
+        "a.jpg",
+        100,
+        50,
+        (
+            Label(
+                (10, 20, 40, 45.5), 0, ignore=True, group=3, score=0.5,
+                attributes={
+                    "parked": True, "wet": False, "description": "odd", "colour": "red", "doors": 4,
+                },
+            ),
+        ),
+        attributes={"night": True},
+    )  # fmt: skip
+    assert dataset.unread == {}
+    assert write_dataset(dataset, tmp_path / "out", "labelme") == {}
+    assert read_dataset(tmp_path / "out").images == dataset.images
 
 
 @pytest.mark.parametrize(
-    ("shapes", "changes", "message"),
+    ("kind", "points", "box"),
     [
-        ([shape([[1, 1], [2, 2]], label="")], {}, "shape 0 has no label"),
-        ([shape([[1, 1], [2]])], {}, "shape 0: Expected `array` of length 2"),
-        ([], {"imageWidth": 0}, "size 0x50 has no pixels"),
-        ([], {"imagePath": "/"}, "imagePath: the picture's name"),
+        ("polygon", [[1, 2], [9, 2], [5, 8]], (1, 2, 9, 8)),
+        ("rotation", [[5, 0], [9, 4], [5, 8], [1, 4]], (1, 0, 9, 8)),
+        ("oriented_rectangle", [[5, 0], [9, 4], [5, 8], [1, 4]], (1, 0, 9, 8)),
+        (None, [[1, 2], [9, 2], [5, 8]], (1, 2, 9, 8)),
     ],
 )
-def test_what_cannot_be_is_refused(
-    tmp_path: Path, shapes: list[dict[str, Any]], changes: dict[str, Any], message: str
+def test_polygons_and_turned_rectangles_are_outlines(
+    tmp_path: Path, kind: str | None, points: list[list[float]], box: tuple[float, ...]
 ) -> None:
-    with pytest.raises(DataError, match=rf"a\.json: {message}"):
-        read_dataset(write(tmp_path, shapes, **changes))
+    shape = {"label": "car", "points": points, "shape_type": kind, "direction": 0.7}
+    dataset = read_dataset(write(tmp_path, shape))
+    [label] = dataset.images[0].labels
+    assert label.box == box
+    assert label.outline == (tuple(value for point in points for value in point),)
+    assert dataset.unread == {}
+
+
+def test_four_corners_are_a_rectangle_too(tmp_path: Path) -> None:
+    shape = RECTANGLE | {"points": [[1, 2], [9, 2], [9, 8], [1, 8]]}
+    assert read_dataset(write(tmp_path, shape)).images[0].labels == (Label((1, 2, 9, 8), 0),)
+
+
+def test_circles_and_masks_keep_their_box_and_the_rest_is_counted(tmp_path: Path) -> None:
+    shapes = [
+        {"label": "a", "points": [[50, 20], [53, 24]], "shape_type": "circle"},
+        {"label": "a", "points": [[1, 2], [3, 4]], "shape_type": "mask", "mask": "iVBO"},
+        {"label": "b", "points": [[1, 2]], "shape_type": "point"},
+        {"label": "b", "points": [[1, 2], [3, 4]], "shape_type": "line"},
+        {"label": "b", "points": [[1, 2], [3, 4]], "shape_type": "linestrip"},
+        {"label": "b", "points": [[1, 2]] * 8, "shape_type": "cuboid"},
+        RECTANGLE | {"text": "B-1", "checked": False},
+    ]
+    dataset = read_dataset(write(tmp_path, *shapes))
+    assert [label.box for label in dataset.images[0].labels] == [
+        (45, 15, 55, 25), (1, 2, 4, 5), (10, 20, 40, 45.5),
+    ]  # fmt: skip
+    assert [entry.name for entry in dataset.categories] == ["a", "car"]
+    assert dataset.unread == {
+        "circles (the box around them is kept)": 1,
+        "masks (the box around them is kept)": 1,
+        "points": 1,
+        "lines": 2,
+        "shapes of unknown kinds": 1,
+        "shapes' key 'text'": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("a.jpg", "json/a.jpg"),
+        ("..\\images\\a.jpg", "images/a.jpg"),
+        ("../../../images/a.jpg", "images/a.jpg"),
+        ("/home/me/a.jpg", "json/a.jpg"),
+        ("C:\\me\\a.jpg", "json/a.jpg"),
+        ("sub/./a.jpg", "json/sub/a.jpg"),
+    ],
+)
+def test_paths_are_relative_to_the_json_file(tmp_path: Path, given: str, name: str) -> None:
+    write(tmp_path, name="json/a.json", imagePath=given)
+    assert read_dataset(tmp_path).images[0].name == name
+
+
+def test_classes_without_boxes_stand_in_labels_txt(tmp_path: Path) -> None:
+    write(tmp_path, RECTANGLE)
+    (tmp_path / "labels.txt").write_text("bus\n\ncar\n")
+    dataset = read_dataset(tmp_path)
+    assert [entry.name for entry in dataset.categories] == ["bus", "car"]
+    assert dataset.images[0].labels[0].category == 1
+
+
+def test_a_size_that_is_not_told_is_the_pictures(tmp_path: Path) -> None:
+    write(tmp_path, imageWidth=None)
+    assert read_dataset(tmp_path).images[0].width is None
+    Image.new("L", (30, 20)).save(tmp_path / "a.jpg")
+    assert read_dataset(tmp_path).images[0].width == 30
+
+
+def test_a_picture_in_the_file_is_not_looked_at(tmp_path: Path) -> None:
+    write(tmp_path, RECTANGLE, imageData="no picture" * 1000)
+    assert read_dataset(tmp_path).label_count == 1
+
+
+def test_images_keep_what_is_true_or_false(tmp_path: Path) -> None:
+    image = LabelledImage("a.png", 9, 9, attributes={"night": False, "rain": "much", "n": 1})
+    assert write_dataset(Dataset((), (image,)), tmp_path / "out", "labelme") == {
+        "attributes of images": 2
+    }
+    assert read_dataset(tmp_path / "out").images[0].attributes == {"night": False}
+
+
+def test_pictures_of_one_stem_get_files_of_their_own(tmp_path: Path) -> None:
+    frame = LabelledImage("v.avi#3", 9, 9, video="v.avi", frame=3)
+    images = (LabelledImage("s/a.jpg", 9, 9), LabelledImage("s/a.png", 9, 9), frame)
+    write_dataset(Dataset((), images), tmp_path / "out", "labelme")
+    files = {path.name for path in (tmp_path / "out").rglob("*.json")}
+    assert files == {"a.jpg.json", "a.png.json", "v.avi#3.json"}
+    assert_same(read_dataset(tmp_path / "out"), Dataset((), images))
+
+
+@pytest.mark.parametrize(
+    ("image", "title", "message"),
+    [
+        ("a\\b.png", "a", "takes a backslash for a slash"),
+        ("../a.png", "a", "no file can be called after it"),
+        ("a.png", "a\nb", "labels.txt has no place for a class called"),
+    ],
+)
+def test_names_without_a_place_are_refused(
+    tmp_path: Path, image: str, title: str, message: str
+) -> None:
+    dataset = Dataset((Category(title),), (LabelledImage(image, 9, 9),))
+    with pytest.raises(DataError, match=message):
+        write_dataset(dataset, tmp_path / "out", "labelme")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (RECTANGLE | {"points": [[1, 2]]}, "shape 0: 1 points make no rectangle"),
+        (RECTANGLE | {"points": []}, "shape 0: 0 points make no rectangle"),
+        ({"label": "a", "points": []}, "0 points make no polygon"),
+        (RECTANGLE | {"shape_type": "circle", "points": [[1, 2]] * 3}, "3 points make no circle"),
+        (RECTANGLE | {"points": [[1, 2, 3]]}, "shape 0: Expected `array` of length 2"),
+        (RECTANGLE | {"points": [["1", 2]]}, "Expected `float`, got `str`"),
+        (RECTANGLE | {"label": 3}, "Expected `str`, got `int`"),
+        (RECTANGLE | {"flags": {"a": 1}}, "Expected `bool`, got `int`"),
+        ({"points": []}, "missing required field `label`"),
+    ],
+)
+def test_shapes_that_make_no_sense_are_refused(
+    tmp_path: Path, shape: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=rf"a\.json: .*{message}"):
+        read_dataset(write(tmp_path, shape))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"imagePath": ""}, "the picture's name '.' is no path below a folder"),
+        ({"imagePath": None}, "Expected `str`, got `null`"),
+        ({"imageWidth": 0}, "size 0x50 has no pixels"),
+        ({"shapes": {}}, "Expected `array`, got `object`"),
+    ],
+)
+def test_files_that_make_no_sense_are_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read_dataset(write(tmp_path, **changes), "labelme")
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no JSON files"):
+        read_dataset(tmp_path, "labelme")

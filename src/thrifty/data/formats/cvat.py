@@ -80,7 +80,7 @@ class Names:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
-    def list(self, meta: Element) -> None:
+    def add_listed(self, meta: Element) -> None:
         """Take the labels that `<meta>` lists, without the parts of skeletons."""
         for entry in meta.iter("label"):
             name = entry.findtext("name")

@@ -62,7 +62,7 @@ def read(path: Path, sizes: Sizes) -> Dataset:
             cvat.refuse_other(path, "video")
         known = True
         if element.tag == "meta":
-            names.list(element)
+            names.add_listed(element)
             source = next((entry.text or "" for entry in element.iter("source")), "")
         else:
             images.append(_image(element, source, names, sizes, path, unread))

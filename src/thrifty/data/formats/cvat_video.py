@@ -97,7 +97,7 @@ class _File:
         self._filling = Filling(path)
         for element in elements(path, frozenset({"meta", "image", "track"})):
             if element.tag == "meta":
-                self.names.list(element)
+                self.names.add_listed(element)
                 self._tasks = tasks_of(element, path, self._filling)
             elif element.tag == "image":
                 cvat.refuse_other(path, "images")

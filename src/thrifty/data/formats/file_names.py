@@ -12,9 +12,9 @@ from thrifty.data.formats.guard import bad
 from thrifty.data.listing import PICTURES
 from thrifty.errors import DataError
 
-_CONTROL = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
-_LONGEST, _LONGEST_PART = 4096, 255
-"""Bytes that file systems allow."""
+_CONTROL = re.compile("[\0-\x1f\x7f\ud800-\udfff\ufeff]")
+_LONGEST, _LONGEST_PART = 2048, 255
+"""Bytes that file systems allow; of a whole path twice as many, which leaves room for the folder."""
 
 
 def fault(name: str) -> str:
@@ -63,6 +63,18 @@ def check_names(names: Iterable[str]) -> None:
         what = fault(name)
         if what:
             raise DataError(f"{name!r}: {what}, so no file can be called after it; rename it")
+
+
+def without_ascent(name: str) -> str:
+    """Without the `../` that a path begins with.
+
+    >>> without_ascent("../../images/a.jpg")
+    'images/a.jpg'
+    """
+    return _ASCENT.sub("", name)
+
+
+_ASCENT = re.compile(r"^(?:\.\./)+")
 
 
 def without_suffix(name: str) -> str:

@@ -26,9 +26,9 @@ from thrifty.data.dataset import Category, Dataset, Label, LabelledImage, video_
 from thrifty.data.formats.file_names import check_names, read_name, without_suffix
 from thrifty.data.formats.format import Format, Losses, Trait, Written
 from thrifty.data.formats.guard import bad, lines, number, whole
-from thrifty.data.formats.number_text import number_text
 from thrifty.data.formats.recognition import below, head
 from thrifty.data.formats.sizes import Sizes
+from thrifty.data.formats.texts import number_text
 from thrifty.data.listing import PICTURES
 from thrifty.errors import DataError
 

@@ -33,12 +33,13 @@ from thrifty.data.dataset import (
     LabelledImage,
     Polygon,
 )
-from thrifty.data.formats.file_names import check_names, distinct_stems, read_name
+from thrifty.data.formats.file_names import check_names, distinct_stems, read_name, without_ascent
 from thrifty.data.formats.format import Format, Losses, Trait, Written
 from thrifty.data.formats.guard import attributes, bad, decode_json, lines, read_json
 from thrifty.data.formats.outlines import bounds, keep_single_polygons
 from thrifty.data.formats.recognition import below, json_keys
 from thrifty.data.formats.sizes import Sizes
+from thrifty.data.formats.texts import class_lines
 from thrifty.errors import DataError
 
 LISTED = "labels.txt"
@@ -153,10 +154,7 @@ def _name(given: str, path: Path, folder: str) -> str:
     given = given.replace("\\", "/")
     if given.startswith("/") or PureWindowsPath(given).drive:
         given = posixpath.basename(given)
-    name = posixpath.normpath(posixpath.join(folder, given))
-    while name.startswith("../"):
-        name = name.removeprefix("../")
-    return read_name(name, path)
+    return read_name(without_ascent(posixpath.normpath(posixpath.join(folder, given))), path)
 
 
 def _count_unread(kind: str, shape: Mapping[str, Raw], unread: Counter[str]) -> None:
@@ -210,10 +208,7 @@ def write(dataset: Dataset) -> Written:
     names = [image.name for image in dataset.images]
     check_names(names)
     classes = [category.name for category in dataset.categories]
-    for name in classes:
-        if not name.strip() or "\n" in name or "\r" in name:
-            raise DataError(f"{LISTED} has no place for a class called {name!r}; rename it")
-    yield LISTED, "".join(f"{name}\n" for name in classes).encode()
+    yield LISTED, class_lines(classes, LISTED)
     for image, stem in zip(dataset.images, distinct_stems(names), strict=True):
         if "\\" in image.name:
             raise DataError(

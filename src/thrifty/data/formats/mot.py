@@ -36,9 +36,9 @@ from thrifty.data.formats.mot_sequence import (
     describe,
     image_name,
 )
-from thrifty.data.formats.number_text import number_text
 from thrifty.data.formats.recognition import below
 from thrifty.data.formats.sizes import Sizes
+from thrifty.data.formats.texts import class_lines, number_text
 from thrifty.data.listing import PICTURES
 from thrifty.data.video import VIDEOS
 from thrifty.errors import DataError
@@ -97,16 +97,13 @@ def write(dataset: Dataset) -> Written:
     """
     videos = _by_video(dataset.images)
     check_names(videos)
-    classes = [category.name for category in dataset.categories]
-    for name in classes:
-        if not name.strip() or "\n" in name or "\r" in name:
-            raise DataError(f"{LABELS} has no place for a class called {name!r}; rename it")
+    classes = class_lines([category.name for category in dataset.categories], LABELS)
     for video, images in videos.items():
         frames = [_frame(image) + 1 for image in images]
         if len(set(frames)) < len(frames) or frames[0] < 1:
             raise DataError(f"{video}: two images are the same frame, or one is before the first")
         yield f"{video}/{INFO}", _info(video, images[0], frames[-1])
-        yield f"{video}/{LABELS}", "".join(f"{name}\n" for name in classes).encode()
+        yield f"{video}/{LABELS}", classes
         rows = (_line(label, _frame(image) + 1) for image in images for label in image.labels)
         yield f"{video}/{BOXES}", "".join(rows).encode()
         if len(frames) < frames[-1] or frames[-1] > MOST_FRAMES:

@@ -156,7 +156,7 @@ def describe(folder: Path, name: str | None) -> Video:
     found = [suffix for _, suffix in _pictures(folder / directory)]
     suffix = info.get("imext") or (found[0] if found else SUFFIX)
     if suffix.lower() not in PICTURES:
-        bad(path, f"imExt {suffix!r} is no picture's", "correct it")
+        bad(path, f"imExt {suffix[:80]!r} is no picture's", "correct it")
     if Path(name).suffix.lower() in VIDEOS and not found:
         suffix = ""
     width, height = _count(info, "imwidth", path), _count(info, "imheight", path)

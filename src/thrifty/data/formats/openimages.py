@@ -27,9 +27,9 @@ from thrifty.data.dataset import Attributes, Category, Dataset, Label, LabelledI
 from thrifty.data.formats.file_names import check_names, read_name
 from thrifty.data.formats.format import Format, Losses, Trait, Written
 from thrifty.data.formats.guard import bad, lines, number
-from thrifty.data.formats.number_text import number_text
 from thrifty.data.formats.recognition import head
 from thrifty.data.formats.sizes import Sizes, known_size
+from thrifty.data.formats.texts import number_text
 from thrifty.errors import DataError
 
 _COLUMNS = (
@@ -179,7 +179,7 @@ def _number(text: str, path: Path, where: str) -> float:
 
 
 def _mark(row: Row, column: str, path: Path, where: str) -> bool | None:
-    text = row.get(column, "").strip()
+    text = row.get(column, "").strip().removesuffix(".0")
     if text not in {"", "-1", "0", "1"}:
         bad(path, f"{where}: {column} is {text[:20]!r}, neither 1, 0 nor -1", "correct it")
     return {"0": False, "1": True}.get(text)

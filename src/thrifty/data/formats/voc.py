@@ -4,6 +4,7 @@ Boxes are 1-based and inclusive: `xmin` and `ymin` are one more than ours, `xmax
 are ignore regions. `labelmap.txt` lists the classes as CVAT and Datumaro have it; there the black class `background` is the
 ground of masks and none of objects. A `filename` without folders is taken to lie in the folder that its XML file lies in.
 Label files are called after pictures without their suffix, and where that would give two the same name, with it.
+The list of images in `ImageSets` is written, since others ask for it, and not read.
 
 Datumaro 1.13 reads no set without the lists in `ImageSets`, takes `xmin` for 0-based unless told otherwise, refuses classes
 that are none of VOC's twenty where no `labelmap.txt` lists them, and rounds coordinates to 0.01 pixels.
@@ -25,10 +26,11 @@ from thrifty.data.formats.format import Format, Trait, Written
 from thrifty.data.formats.guard import bad, elements, lines, number, require_file, whole
 from thrifty.data.formats.recognition import below, xml_tags
 from thrifty.data.formats.sizes import Sizes
+from thrifty.data.formats.texts import class_lines, number_text
 from thrifty.errors import DataError
 
 LABELMAP = "labelmap.txt"
-_FOLDER, _PICTURES = "Annotations", "JPEGImages"
+_FOLDER, _PICTURES, _SET = "Annotations", "JPEGImages", "ImageSets/Main/default.txt"
 _LARGEST = 8 << 20
 """Bytes of a file that describes one image: an element in memory takes many times what it takes here."""
 
@@ -141,7 +143,7 @@ def _label(
     if not name:
         bad(path, f"{where} has no name", "name its class")
     if box is None:
-        bad(path, f"{where} ({name!r}) has no bndbox", "draw it, or remove the object")
+        bad(path, f"{where} ({name[:80]!r}) has no bndbox", "draw it, or remove the object")
     for child in element:
         if child.tag not in _KNOWN:
             unread[_UNREAD.get(child.tag, f"objects' element <{child.tag}>")] += 1
@@ -180,7 +182,7 @@ def _attributes(element: Element) -> dict[str, str]:
 
 
 def write(dataset: Dataset) -> Written:
-    """One XML file an image, and `labelmap.txt`.
+    """One XML file an image, `labelmap.txt`, and the list of images that others ask for.
 
     Raises:
         DataError: A name has characters that have no place in it, or leads out of the folder.
@@ -189,19 +191,21 @@ def write(dataset: Dataset) -> Written:
     check_names(names)
     classes = [category.name for category in dataset.categories]
     yield LABELMAP, _labelmap(classes)
-    for image, stem in zip(dataset.images, distinct_stems(names), strict=True):
+    stems = distinct_stems(names)
+    yield _SET, "".join(f"{stem}\n" for stem in stems).encode()
+    for image, stem in zip(dataset.images, stems, strict=True):
         content = "\n".join(["<annotation>", *_lines(image, classes), "</annotation>", ""])
         yield f"{_FOLDER}/{stem}.xml", content.encode()
 
 
 def _labelmap(classes: Sequence[str]) -> bytes:
-    for name in classes:
-        if not name.strip() or name.startswith("#") or "\n" in name or "\r" in name:
-            raise DataError(
-                f"Pascal VOC's {LABELMAP} has no place for a class called {name!r}; rename it"
-            )
-    rows = ["# label:color_rgb:parts:actions", *(f"{name}:::" for name in classes), ""]
-    return "\n".join(rows).encode()
+    commented = next((name for name in classes if name.startswith("#")), None)
+    if commented is not None:
+        raise DataError(
+            f"{LABELMAP} has no place for a class called {commented!r}, which would be a comment; rename it"
+        )
+    rows = class_lines(classes, LABELMAP).decode().replace("\n", ":::\n")
+    return f"# label:color_rgb:parts:actions\n{rows}".encode()
 
 
 def _lines(image: LabelledImage, classes: Sequence[str]) -> Iterator[str]:
@@ -232,7 +236,7 @@ def _object_lines(label: Label, name: str) -> Iterator[str]:
         yield f"    {_element(key, value)}"
     yield "    <bndbox>"
     for key, corner in zip(_CORNERS, (left + 1, top + 1, right, bottom), strict=True):
-        yield f"      {_element(key, _number(corner))}"
+        yield f"      {_element(key, number_text(corner))}"
     yield "    </bndbox>"
     if attributes:
         yield "    <attributes>"
@@ -243,11 +247,6 @@ def _object_lines(label: Label, name: str) -> Iterator[str]:
 
 def _element(tag: str, value: object) -> str:
     return f"<{tag}>{text(str(value))}</{tag}>"
-
-
-def _number(value: float) -> str:
-    """Whole numbers as VOC has them."""
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _recognise(path: Path) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thrifty.data.dataset import video_frame
-from thrifty.data.formats.file_names import fault, read_name, without_suffix
+from thrifty.data.formats.file_names import fault, read_name, without_ascent, without_suffix
 from thrifty.data.formats.guard import bad, lines, read_yaml
 from thrifty.data.listing import picture_names
 
@@ -42,10 +42,7 @@ class Places:
             ways = [posixpath.relpath(given, self.root.absolute().as_posix())]
         else:
             ways = [posixpath.join(base, given) for base in self.bases]
-            inner = given
-            while inner.startswith("../"):
-                inner = inner.removeprefix("../")
-                ways.append(inner)
+            ways.append(without_ascent(given))
         if given.startswith(_PREFIX):
             inner = given.removeprefix(_PREFIX)
             ways.insert(len(ways) if (self.root / _PREFIX).is_dir() else 0, inner)
@@ -179,6 +176,7 @@ def _ultralytics(path: Path) -> Layout:
     content = read_yaml(path)
     if not isinstance(content, dict):
         bad(path, "is no list of keys and values", "check that it is YOLO's")
+    names = _names(content.get("names"), path)
     base = content.get("path") or "."
     if not isinstance(base, str):
         bad(path, "path is no text", "correct it")
@@ -186,8 +184,12 @@ def _ultralytics(path: Path) -> Layout:
     places = Places(path.parent)
     places = Places(path.parent, (*places.candidates(base), "."))
     if parts and not any(places.existing(part) for part in parts):
-        bad(path, f"none of the images it speaks of is there, such as {parts[0]!r}", "correct it")
-    return Layout(_names(content.get("names"), path), parts, places, _points(content, path))
+        bad(
+            path,
+            f"none of the images it speaks of is there, such as {parts[0][:80]!r}",
+            "correct it",
+        )
+    return Layout(names, parts, places, _points(content, path))
 
 
 def _part(content: Mapping[object, object], key: str, path: Path) -> Iterator[str]:
