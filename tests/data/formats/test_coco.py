@@ -8,6 +8,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from tests.data.formats.datasets import assert_same
+from tests.data.formats.judge import assert_close, boxes, read_with_datumaro
 from thrifty.data.dataset import Label, LabelledImage
 from thrifty.data.formats.catalogue import read_dataset, write_dataset
 from thrifty.errors import DataError
@@ -220,3 +221,13 @@ def test_real_files_are_read_whole(real_data: Path, name: str, images: int, obje
         images,
         objects,
     )
+
+
+@pytest.mark.parametrize("name", ["v1_instances_default", "v2_instances_v2"])
+def test_the_boxes_are_those_that_datumaro_reads(
+    specimens: Path, tmp_path: Path, name: str
+) -> None:
+    dataset = read_dataset(specimens / "misc" / "coco_format" / f"coco_format_{name}.json")
+    (tmp_path / "annotations").mkdir()
+    write_dataset(dataset, tmp_path / "annotations" / "instances_default.json", "coco")
+    assert_close(boxes(dataset), read_with_datumaro(tmp_path, "coco_instances"))
