@@ -5,8 +5,9 @@ A frame scores high when it is contradictory in many places, however small each 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -47,13 +48,10 @@ def region_maxima(scores: Tensor, size: int = REGION, tiling: Tiling = Tiling.PA
     """
     if scores.dim() != 3 or 0 in scores.shape[1:]:
         raise ScoreError(f"expected pixel scores of shape B x H x W, got {tuple(scores.shape)}")
-    if size < 1:
-        raise ScoreError(f"region size is {size}; it must be 1 or more pixels")
-    # A region that holds the whole image is as good as any larger one.
-    size = min(size, 2 * max(scores.shape[1:]))
-    rows, columns = (-(-side // size) for side in scores.shape[1:])
-    lead = size // 2 if tiling is Tiling.RELEASED else 0
     height, width = scores.shape[1:]
+    regions = RegionSettings(size, tiling).within(height, width)
+    size, lead = regions.size, regions.lead
+    rows, columns = regions.grid(height, width)
     padding = (
         lead,
         max(0, columns * size - width - lead),
@@ -97,6 +95,14 @@ class RegionSettings:
     def lead(self) -> int:
         """Pixels by which the first region begins outside the image, above and to the left."""
         return self.size // 2 if self.tiling is Tiling.RELEASED else 0
+
+    def within(self, height: int, width: int) -> Self:
+        """The same regions of an image of this size, with a side that its kernels can count to.
+
+        A region that holds the whole image is as good as any larger one; with the released tiling, it takes twice the
+        image.
+        """
+        return replace(self, size=min(self.size, 2 * max(height, width)))
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of regions in an image."""
@@ -155,11 +161,13 @@ def top_regions(maxima: Tensor, size: int, lead: int, image: tuple[int, int], co
     Returns:
         `N x 4` float64 xyxy in pixels of the image, highest first, ties from the top left; N is at most `count`.
     """
+    height, width = image
+    # Beyond twice the image a region's corners say nothing more, and may not fit into an integer.
+    size, lead = min(size, 2 * max(image)), min(lead, max(image))
     flat = maxima.flatten()
     order = flat.argsort(descending=True, stable=True)[:count]
     rows, columns = order // maxima.shape[1], order % maxima.shape[1]
     left, top = columns * size - lead, rows * size - lead
     corners = torch.stack([left, top, left + size, top + size], dim=1).double()
-    height, width = image
     limits = torch.tensor([width, height, width, height], dtype=torch.float64)
     return corners.clamp_(min=0).minimum(limits)

@@ -229,5 +229,6 @@ def test_the_boxes_are_those_that_datumaro_reads(
 ) -> None:
     dataset = read_dataset(specimens / "misc" / "coco_format" / f"coco_format_{name}.json")
     (tmp_path / "annotations").mkdir()
+    (tmp_path / "images").mkdir()
     write_dataset(dataset, tmp_path / "annotations" / "instances_default.json", "coco")
     assert_close(boxes(dataset), read_with_datumaro(tmp_path, "coco_instances"))

@@ -6,7 +6,7 @@ region is read. A picture is called after its path, without host and `/data/uplo
 stands behind `?d=`. Other keys of `data`, and answers about the whole picture, are attributes of the image.
 
 In a video a rectangle moves linearly between its key frames, and stays after the last, for as long as it is enabled; frames
-count from 1, ours from 0. All frames up to the count that Label Studio states are images.
+count from 1, ours from 0. All frames up to the count that Label Studio states are images. `keyframes` bounds both.
 
 Written is a task for every image, with its path below a local storage, and our own `width`, `height`, `video` and `frame`
 in `data`, which takes any key. Attributes become answers: texts, numbers, and choices between true and false. The list of

@@ -89,7 +89,7 @@ def _divergence(maps: ClassMaps, radius: int) -> _Kernel:
         found: tuple[Values, npt.NDArray[np.float64]],
         pixels: Values,
     ) -> None:
-        ring = _ring(layout.maps + 1, 2 * reach[0] + 1, size[1])
+        ring = _ring(layout.maps + sweep.entropy_rows(layout.maps), 2 * reach[0] + 1, size[1])
         sweep.sweep_band(
             packed[image], layout.parts, mode, size, reach, band, tiles, found, pixels, ring
         )
@@ -134,6 +134,7 @@ def _collect(
     maps: ClassMaps, kernel: _Kernel, regions: RegionSettings, pixels: Values | None
 ) -> tuple[Tensor, Tensor]:
     height, width = maps.height, maps.width
+    regions = regions.within(height, width)
     maxima = np.zeros((len(maps), *regions.grid(height, width)), dtype=np.float32)
     totals = np.zeros((len(maps), -(-(height + regions.lead) // regions.size)), dtype=np.float64)
     none = np.empty((0, 0), dtype=np.float32)

@@ -71,9 +71,20 @@ def exp_minus(t: Any) -> Any:
 @njit(fastmath=FAST, error_model="numpy")
 def ln(x: Any) -> Any:
     """Natural logarithm of a positive number; at 0 it is finite, so that its product with 0 is 0."""
+    f, exponent = _parts(x)
+    return _ln_of_parts(f, exponent)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _parts(x: Any) -> Any:
+    """`f` and `n` of `x = (1 + f) 2^n`, with `1 + f` between the square roots of 1/2 and 2."""
     bits = _as_bits(x)
     exponent = np.int32((bits - _SQRT_HALF_BITS) >> _MANTISSA)
-    f = _from_bits(np.int32(bits - np.int32(exponent << _MANTISSA))) - _ONE
+    return _from_bits(np.int32(bits - np.int32(exponent << _MANTISSA))) - _ONE, exponent
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _ln_of_parts(f: Any, exponent: Any) -> Any:
     low = (((_L3 * f + _L2) * f) + _L1) * f + _L0
     high = ((((_L8 * f + _L7) * f + _L6) * f) + _L5) * f + _L4
     square = f * f
@@ -104,6 +115,16 @@ def minor_entropy(a: Any) -> Any:
 def surprise(p: Any) -> Any:
     """`-p ln p` for `p` in [0, 1], in nats: one class's part of a categorical entropy."""
     return max(-p * ln(p), _ZERO)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def folded_surprise(folded: Any) -> Any:
+    """`-p ln p` for `p` in [0, 1], given as itself or, where it is above 1/2, as `p - 1`."""
+    p = folded if folded >= _ZERO else _ONE + folded
+    f, exponent = _parts(p)
+    # Close to 1 the distance that is given has digits that `p` has lost.
+    near = folded < _ZERO and exponent == 0
+    return max(-p * _ln_of_parts(folded if near else f, exponent), _ZERO)
 
 
 @njit(fastmath=FAST, error_model="numpy")

@@ -7,13 +7,20 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from thrifty.scoring.kernels.elementary import FAST, minor_entropy, sigmoid_with_entropy, surprise
+from thrifty.scoring.kernels.elementary import (
+    FAST,
+    folded_surprise,
+    minor_entropy,
+    sigmoid_with_entropy,
+)
 from thrifty.scoring.kernels.sweep import (
     LOGITS,
     SIGMOID,
     SOFTMAX,
     column_taps,
+    entropy_rows,
     read_row,
+    rounder,
     settle_row,
     unfolded,
     widen_level,
@@ -51,13 +58,12 @@ def sweep_passes(
     """
     width = size[1]
     passes, shapes = len(values), layout[1]
-    count = 0
-    for level in range(len(shapes)):
-        count += shapes[level, 0]
+    count = shapes[:, 0].sum()
+    rounders = (rounder(1), rounder(count))
     taps, steps = column_taps(layout, width)
     wide = np.empty((passes, 2, count, width), dtype=np.float32)
     held = np.full((passes, len(shapes), 2), -1, dtype=np.int64)
-    entering = np.zeros((count + 1, width), dtype=np.float32)
+    entering = np.zeros((count + entropy_rows(count), width), dtype=np.float32)
     means = np.empty((count + 1, width), dtype=np.float64)
     squares = np.empty((count, width), dtype=np.float64)
     score = np.empty(width, dtype=np.float64)
@@ -72,7 +78,16 @@ def sweep_passes(
         else:
             for one in range(passes):
                 read_row(
-                    values[one], layout, mode, row, taps, steps, wide[one], held[one], entering
+                    values[one],
+                    layout,
+                    mode,
+                    row,
+                    taps,
+                    steps,
+                    wide[one],
+                    held[one],
+                    rounders,
+                    entering,
                 )
                 _add_row(entering, means, squares)
         means /= passes
@@ -195,9 +210,10 @@ def _add_row(row: Any, sums: Any, squares: Any) -> None:
             value = unfolded(row[index, x])
             sums[index, x] += value
             squares[index, x] += value * value
-    last = len(squares)
-    for x in range(row.shape[1]):
-        sums[last, x] += np.float64(row[last, x])
+    count = len(squares)
+    for last in range(count, len(row)):
+        for x in range(row.shape[1]):
+            sums[count, x] += np.float64(row[last, x])
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -217,7 +233,8 @@ def _add_entropy_of_mean(score: Any, means: Any, activation: int) -> None:
     for c in range(len(means)):
         if activation == SOFTMAX:
             for x in range(len(score)):
-                score[x] += np.float64(surprise(_F(means[c, x])))
+                mean = means[c, x]
+                score[x] += np.float64(folded_surprise(_F(mean if mean <= 0.5 else mean - 1.0)))
         else:
             for x in range(len(score)):
                 mean = means[c, x]

@@ -19,7 +19,9 @@ from numba import njit
 from thrifty.scoring.kernels.elementary import (
     FAST,
     exp_minus,
+    folded_surprise,
     ln,
+    ln_one_plus,
     minor_entropy,
     sigmoid_with_entropy,
     surprise,
@@ -30,10 +32,13 @@ _ZERO, _HALF, _ONE, _TWO = _F(0.0), _F(0.5), _F(1.0), _F(2.0)
 _FAR = _F(
     5e3
 )  # half the distance beyond which a class has no part in a softmax, and 0 times it is 0
-_ROUNDER, _LEAST = _F(2.0**-13), _F(2.0**-36)
+_STEP = _F(2.0**-23)  # from 1 to the next float32
 
 SIGMOID, SOFTMAX = 0, 1
 LOGITS, PROBABILITIES = 0, 1
+
+TOGETHER = 8
+"""Maps whose entropies are added up in one row of float32: in a sum over hundreds the small ones lose their digits."""
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -63,15 +68,16 @@ def sweep_band(
         found: Region maxima, `R x Q` float32, and sums of the pixel scores per row of regions, float64; zeros, of
             which those that belong to the band are written.
         pixels: `H x W` float32 for the pixel scores, or without any element.
-        ring: `(M + 1) x (2 reach[0] + 1) x W` float32, room for the rows of the window.
+        ring: `(M + E) x (2 reach[0] + 1) x W` float32, room for the rows of the window; E as `entropy_rows` says.
     """
     height, width = size
     radius, depth = reach[0], 2 * reach[0] + 1
-    count = len(ring) - 1
+    count = layout[1][:, 0].sum()
+    rounders = (rounder(depth), rounder(depth * count))
     ring[:] = _ZERO
     columns = np.zeros((count + 1, width), dtype=np.float64)
     running = np.empty(width + 2 * reach[1] + 1, dtype=np.float64)
-    entering = np.zeros((count + 1, width), dtype=np.float32)
+    entering = np.zeros((len(ring), width), dtype=np.float32)
     score = np.empty(width, dtype=np.float64)
     sums = np.empty((2, width), dtype=np.float64)
     weight = np.empty(width, dtype=np.float64)
@@ -84,12 +90,12 @@ def sweep_band(
     taps, steps = column_taps(layout, width)
     for at in range(max(0, rows[0] - radius), rows[1] + radius):
         if at < height:
-            read_row(values, layout, mode, at, taps, steps, wide, held, entering)
+            read_row(values, layout, mode, at, taps, steps, wide, held, rounders, entering)
         else:
             entering[:] = _ZERO
         slot = at % depth
-        for index in range(count + 1):
-            _slide(ring[index, slot], columns[index], entering[index])
+        for index in range(len(ring)):
+            _slide(ring[index, slot], columns[min(index, count)], entering[index])
         row = at - radius
         if row < rows[0]:
             continue
@@ -190,26 +196,50 @@ def read_row(
     steps: Any,
     wide: Any,
     held: Any,
+    rounders: Any,
     entering: Any,
 ) -> None:
-    """Fill a row of folded probabilities for every map, and of the entropies summed over them."""
+    """Fill a row of folded probabilities for every map, then rows of entropies, each summed over some maps.
+
+    Args:
+        values: As `sweep_band`.
+        layout: As `sweep_band`.
+        mode: As `sweep_band`.
+        row: Which row of the image.
+        taps: As `widen_level`.
+        steps: As `widen_level`.
+        wide: As `widen_level`.
+        held: As `widen_level`.
+        rounders: From `rounder`, for probabilities and for entropies.
+        entering: `(M + E) x W` float32, E as `entropy_rows` says.
+    """
     shapes = layout[1]
-    entropies = entering[len(entering) - 1]
-    entropies[:] = _ZERO
+    count = wide.shape[1]
+    entering[count:] = _ZERO
     index = 0
     for level in range(len(shapes)):
         members = slice(index, index + shapes[level, 0])
         step, side = widen_level(values, layout, level, index, row, taps, steps, wide, held)
         above, below = wide[side, members], wide[1 - side, members]
         if mode[0] == SOFTMAX:
-            _softmax_row(above, below, step, mode[1], entering[members], entropies)
+            entropies = entering[count + index // TOGETHER]
+            _softmax_row(above, below, step, mode[1], rounders[0], entering[members], entropies)
         else:
             for channel in range(len(above)):
                 to = entering[index + channel]
-                _sigmoid_row(above[channel], below[channel], step, mode[1], to, entropies)
+                entropies = entering[count + (index + channel) // TOGETHER]
+                _sigmoid_row(
+                    above[channel], below[channel], step, mode[1], rounders[0], to, entropies
+                )
         index += shapes[level, 0]
-    for x in range(len(entropies)):
-        entropies[x] = _rounded(entropies[x])
+    for last in range(count, len(entering)):
+        _round_row(entering[last], rounders[1])
+
+
+@njit(nogil=True, cache=True)
+def entropy_rows(count: int) -> int:
+    """E, the rows that the entropies of `count` maps are added up in."""
+    return (count + TOGETHER - 1) // TOGETHER
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -256,23 +286,42 @@ def widen_level(
     return step, low % 2
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _rounded(value: Any) -> Any:
-    """The nearest multiple of 2^-36, which moves no score by more than 1e-9.
+@njit(nogil=True, cache=True, error_model="numpy")
+def rounder(most: int) -> Any:
+    """What `_rounded` wants for values whose sums reach at most `most`, so that these are exact in float64.
 
-    Column sums of these are exact in float64. So a score does not depend on where its band begins, nor on the number
-    of threads.
+    Then a score does not depend on where its band begins, nor on the number of threads. Values become multiples of
+    2^-53 times the power of two that `most` fits in: 2^-48 for probabilities and r = 9.
     """
-    return (value + _ROUNDER) - _ROUNDER
+    power = 1.0
+    while power < most:
+        power *= 2.0
+    return _F(power * 2.0**-30)
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _folded(minor: Any, likely: Any) -> Any:
+def _rounded(value: Any, rounder: Any) -> Any:
+    """The nearest multiple of the last binary digit of `rounder`, a power of two.
+
+    Larger values are such multiples already, and the sum would round them once more, upwards on average.
+    """
+    return value if value >= rounder else (value + rounder) - rounder
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _round_row(values: Any, rounder: Any) -> None:
+    for x in range(len(values)):
+        values[x] = _rounded(values[x], rounder)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _folded(minor: Any, likely: Any, rounder: Any) -> Any:
     """A probability as its distance from the nearer of 0 and 1, negative for a distance below 1.
 
     A float32 close to 1 has lost the digits that its entropy hangs on; its distance from 1 keeps them.
     """
-    return -max(_rounded(minor), _LEAST) if likely else _rounded(minor)
+    distance = _rounded(minor, rounder)
+    return -max(distance, rounder * _STEP) if likely else distance
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -289,50 +338,52 @@ def _widen(narrow: Any, taps: Any, steps: Any, wide: Any) -> None:
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _sigmoid_row(above: Any, below: Any, step: Any, kind: int, folded: Any, entropies: Any) -> None:
+def _sigmoid_row(
+    above: Any, below: Any, step: Any, kind: int, rounder: Any, folded: Any, entropies: Any
+) -> None:
     rest = _ONE - step
     if kind == LOGITS:
         for x in range(len(entropies)):
             logit = above[x] * rest + below[x] * step
             minor, entropy = sigmoid_with_entropy(logit)
-            folded[x] = _folded(minor, logit > _ZERO)
+            folded[x] = _folded(minor, logit > _ZERO, rounder)
             entropies[x] += entropy
     else:
         for x in range(len(entropies)):
             p = above[x] * rest + below[x] * step
             minor = max(min(p, _ONE - p), _ZERO)
-            folded[x] = _folded(minor, p > _HALF)
+            folded[x] = _folded(minor, p > _HALF, rounder)
             entropies[x] += minor_entropy(minor)
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _softmax_row(
-    above: Any, below: Any, step: Any, kind: int, probabilities: Any, entropies: Any
+    above: Any, below: Any, step: Any, kind: int, rounder: Any, folded: Any, entropies: Any
 ) -> None:
     rest = _ONE - step
-    for c in range(len(probabilities)):
+    for c in range(len(folded)):
         for x in range(len(entropies)):
-            probabilities[c, x] = above[c, x] * rest + below[c, x] * step
+            folded[c, x] = above[c, x] * rest + below[c, x] * step
     if kind == LOGITS:
-        _compete(probabilities, entropies)
-    else:
-        for c in range(len(probabilities)):
-            for x in range(len(entropies)):
-                entropies[x] += surprise(probabilities[c, x])
-    for c in range(len(probabilities)):
+        _compete(folded, rounder, entropies)
+        return
+    for c in range(len(folded)):
         for x in range(len(entropies)):
-            probabilities[c, x] = _rounded(probabilities[c, x])
+            entropies[x] += surprise(folded[c, x])
+            folded[c, x] = _rounded(folded[c, x], rounder)
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _compete(logits: Any, entropies: Any) -> None:
-    """Put a row's softmax in the place of its logits, and add its entropy."""
+def _compete(logits: Any, rounder: Any, entropies: Any) -> None:
+    """Put a row's softmax, folded, in the place of its logits, and add its entropy."""
     classes, width = logits.shape
     highest = np.full(width, -np.inf, dtype=np.float32)
     for c in range(classes):
         for x in range(width):
             highest[x] = max(highest[x], logits[c, x])
-    total = np.zeros(width, dtype=np.float32)
+    # The leader weighs 1, and what all others weigh is kept apart from it: added to 1 it would lose its digits.
+    leaders = np.zeros(width, dtype=np.float32)
+    others = np.zeros(width, dtype=np.float32)
     lost = np.zeros(width, dtype=np.float32)
     for c in range(classes):
         for x in range(width):
@@ -340,14 +391,22 @@ def _compete(logits: Any, entropies: Any) -> None:
             behind = _TWO * min(_HALF * highest[x] - _HALF * logits[c, x], _FAR)
             weight = exp_minus(behind)
             logits[c, x] = weight
-            total[x] += weight
+            leaders[x] += _ONE if weight >= _ONE else _ZERO
+            others[x] += _ZERO if weight >= _ONE else weight
             lost[x] += weight * behind
+    share, leading = np.empty_like(lost), np.empty_like(lost)
     for x in range(width):
-        total[x] = _ONE / total[x]
-        entropies[x] += lost[x] * total[x] - ln(total[x])
+        other = others[x] + (leaders[x] - _ONE)
+        share[x] = _ONE / (_ONE + other)
+        minor = other * share[x]
+        leading[x] = _folded(min(minor, share[x]), minor < _HALF, rounder)
+        entropies[x] += lost[x] * share[x] + (
+            ln_one_plus(other) if other < _ONE else ln(_ONE + other)
+        )
     for c in range(classes):
         for x in range(width):
-            logits[c, x] *= total[x]
+            weight = logits[c, x]
+            logits[c, x] = leading[x] if weight >= _ONE else _rounded(weight * share[x], rounder)
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -441,15 +500,9 @@ def _add_entropies(score: Any, folded: Any, activation: int) -> None:
             first[x] = minor_entropy(abs(first[x])) + minor_entropy(abs(second[x]))
     else:
         for x in range(len(score)):
-            first[x] = _class_part(first[x]) + _class_part(second[x])
+            first[x] = folded_surprise(first[x]) + folded_surprise(second[x])
     for x in range(len(score)):
         score[x] += np.float64(first[x])
-
-
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _class_part(folded: Any) -> Any:
-    """One class's part of a categorical entropy."""
-    return surprise(folded if folded >= _ZERO else _ONE + folded)
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
