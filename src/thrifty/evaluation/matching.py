@@ -48,15 +48,14 @@ def match(
     if aspect is not None:
         found, objects = geometry.with_aspect(found, aspect), geometry.with_aspect(objects, aspect)
     ious = geometry.iou(found, objects)
-    ignorable = np.asarray((geometry.cover(found, regions) >= overlap).any(axis=1))
     free = np.ones(len(objects), dtype=np.bool_)
-    hits, counted = np.zeros(len(found), dtype=np.bool_), np.ones(len(found), dtype=np.bool_)
-    for index in range(len(found)):
+    hits = np.zeros(len(found), dtype=np.bool_)
+    # Few detections overlap any object enough; only among them does it matter who came first.
+    for index in np.flatnonzero((ious >= overlap).any(axis=1)):
         open_ious = np.where(free, ious[index], -1.0)
-        best = int(open_ious.argmax()) if len(objects) else -1
-        if best >= 0 and open_ious[best] >= overlap:
+        best = int(open_ious.argmax())
+        if open_ious[best] >= overlap:
             free[best] = False
             hits[index] = True
-        else:
-            counted[index] = not ignorable[index]
+    counted = hits | (geometry.cover(found, regions) < overlap).all(axis=1)
     return Matched(detections.scores[order][counted], hits[counted], len(objects))
