@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 import torch
 
-from benchmarks import pool, scoring, selection
+from benchmarks import evaluation, pool, scoring, selection
 from benchmarks.timing import Row
 
 
@@ -35,13 +35,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what scoring costs.")
     parser.add_argument("--million", action="store_true", help="score a million frames too")
     parser.add_argument("--threads", type=int, help="threads of torch and of the CPU kernels")
-    parser.add_argument("--only", choices=("scoring", "pool", "selection"), help="one part")
+    parser.add_argument(
+        "--only", choices=("scoring", "pool", "selection", "evaluation"), help="one part"
+    )
     chosen = parser.parse_args()
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     parts: dict[str, Iterator[Row]] = {
         "scoring": scoring.rows(),
         "selection": selection.rows(),
+        "evaluation": evaluation.rows(),
         "pool": pool.rows(million=chosen.million),
     }
     print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()}\n")  # noqa: T201
