@@ -131,9 +131,9 @@ def _of_format(name: str) -> Target:
 def _unpacked(content: bytes) -> bytes:
     """A MATLAB file without compression, so that changes reach what it holds."""
     buffer = io.BytesIO()
-    variables = loadmat(io.BytesIO(content))  # type: ignore[arg-type]
+    variables = loadmat(io.BytesIO(content))
     plain = {key: value for key, value in variables.items() if key[0] != "_"}
-    savemat(buffer, plain)  # type: ignore[arg-type]
+    savemat(buffer, plain)
     return buffer.getvalue()
 
 

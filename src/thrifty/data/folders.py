@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from thrifty.data.dataset import Dataset, LabelledImage, video_frame
-from thrifty.data.stills import decode_picture
+from thrifty.data.stills import decode_picture, is_file
 from thrifty.data.video import VideoReader, index_video
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Image, Record
@@ -34,9 +34,9 @@ class Folders:
         """The file that holds an image, and the frame in it where it is a video; `None` if there is no such file."""
         frame = video_frame(image.name)
         for folder in self.folders:
-            if (folder / image.name).is_file():
+            if is_file(folder / image.name):
                 return folder / image.name, None
-            if frame is not None and (folder / frame[0]).is_file():
+            if frame is not None and is_file(folder / frame[0]):
                 return folder / frame[0], frame[1]
         return None
 

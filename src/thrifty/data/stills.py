@@ -95,6 +95,14 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no path that is too long for one is an error here."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height of a picture in pixels, EXIF orientation applied; its pixels are not decoded.
 

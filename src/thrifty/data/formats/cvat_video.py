@@ -7,7 +7,8 @@ next.
 
 CVAT writes the shapes of all frames, but reads key frames only and fills in the rest. So do we where frames are missing:
 between two key frames linearly, and after the last up to the end of the task unless the object is outside there. That is
-done for boxes and ellipses, and within the bounds that `keyframes` sets. What we write consists of key frames, and says that an object is outside where it has no box.
+done for boxes and ellipses, within the bounds that `keyframes` sets. What we write consists of key frames, and says that an
+object is outside where it has no box.
 
 CVAT cannot say which frames of a task are in a data set. Where some are missing we list those that are in an element of
 our own, `<meta><listed_frames>`, which CVAT ignores. A CVAT task is one video.

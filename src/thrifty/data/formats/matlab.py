@@ -180,7 +180,7 @@ def write_mat(variables: Mapping[str, object]) -> bytes:
     from scipy.io import savemat  # noqa: PLC0415 - takes half a second, and few need it
 
     buffer = io.BytesIO()
-    savemat(buffer, dict(variables), do_compression=True, oned_as="row")  # type: ignore[arg-type]
+    savemat(buffer, dict(variables), do_compression=True, oned_as="row")
     content = buffer.getvalue()
     # SciPy writes the time of day into the header's text.
     return b"MATLAB 5.0 MAT-file, written by thrifty".ljust(116) + content[116:]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thrifty.data.dataset import LabelledImage, video_frame
-from thrifty.data.stills import picture_size
+from thrifty.data.stills import is_file, picture_size
 from thrifty.data.video import video_size
 from thrifty.errors import DataError
 
@@ -39,9 +39,9 @@ class Sizes:
         for folder in (self.folder, *folders):
             if folder is None:
                 continue
-            if (folder / name).is_file():
+            if is_file(folder / name):
                 return picture_size(folder / name)
-            if frame is not None and (folder / frame[0]).is_file():
+            if frame is not None and is_file(folder / frame[0]):
                 return video_size(folder / frame[0])
         return None
 
