@@ -7,11 +7,13 @@ import pytest
 
 from tests.tiny import TinyData
 from thrifty.config import FilesSource
+from thrifty.data.dataset import Dataset, LabelledImage
 from thrifty.data.folders import Folders
 from thrifty.data.formats.catalogue import FORMATS, read_dataset, write_dataset
 from thrifty.data.formats.format import Trait
 from thrifty.data.formats.sizes import Sizes
 from thrifty.data.sources import open_source
+from thrifty.errors import DataError
 
 
 def ids(annotations: str, images: str, root: Path) -> dict[str, list[list[float]]]:
@@ -80,3 +82,15 @@ def test_frames_that_are_written_out_still_name_their_place(tiny: TinyData, tmp_
     assert {record.id for record in with_video.frames.records} == ids(
         "video.json", ".", tiny.root
     ).keys()
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "a/../../secret.png"])
+def test_nothing_outside_the_folders_is_taken_along(tmp_path: Path, name: str) -> None:
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    dataset = Dataset((), (LabelledImage(name, 1, 1),))
+    folders = Folders((tmp_path / "pool",))
+    with pytest.raises(DataError, match="is no path below a folder, so it is not copied"):
+        folders.extracted(dataset)
+    with pytest.raises(DataError, match="is no path below a folder, so it is not copied"):
+        list(folders.contents(dataset))

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from thrifty.data.dataset import Dataset, LabelledImage, video_frame
+from thrifty.data.formats.file_names import fault
 from thrifty.data.stills import decode_picture, is_file
 from thrifty.data.video import VideoReader, index_video
 from thrifty.errors import DataError, FrameError
@@ -53,11 +54,14 @@ class Folders:
                 yield image, _still(image, place[0] if place is not None else None)
 
     def need(self, image: LabelledImage) -> tuple[Path, int | None]:
-        """As `find`.
+        """As `find`, for a picture that is to be taken along.
 
         Raises:
-            DataError: There is no such file.
+            DataError: There is no such file; or its name leads out of the folders, as only a hostile file's does.
         """
+        what = fault(image.name)
+        if what:
+            raise DataError(f"{image.name!r}: {what}, so it is not copied; rename it")
         place = self.find(image)
         if place is None:
             raise _missing(image)
