@@ -91,6 +91,21 @@ class ClassMaps:
             return values
         return values.softmax(dim=1) if self.activation is Activation.SOFTMAX else values.sigmoid()
 
+    def laid_out_like(self, other: ClassMaps) -> bool:
+        """Whether other maps hold the same kind of numbers at the same places of equally many and large images."""
+        return (
+            [level.shape for level in self.levels] == [level.shape for level in other.levels]
+            and (self.height, self.width, self.spans) == (other.height, other.width, other.spans)
+            and (self.kind, self.activation) == (other.kind, other.activation)
+        )
+
+    @property
+    def fits_float32(self) -> bool:
+        """Whether float32 can hold every finite value."""
+        limit = torch.finfo(torch.float32).max
+        wide = [level for level in self.levels if level.dtype == torch.float64]
+        return not any(bool((level.abs() > limit).any()) for level in wide)
+
     def _check_level(self, index: int, level: Tensor) -> None:
         fewest = 2 if self.activation is Activation.SOFTMAX else 1
         if (

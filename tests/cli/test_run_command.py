@@ -206,12 +206,12 @@ def _first_box(box: list[float]) -> Any:
         (
             "video.json",
             _first_box([500, 10, 5, 5]),
-            "annotation 1 on clip.avi#0: box [500, 10, 5, 5] lies outside",
+            "video.json: clip.avi#0: box 0 (id 1) [500, 10, 505, 15] lies outside its image",
         ),
         (
             "stills.json",
             _first_box([5, 10, 5, 0]),
-            "annotation 1 on still1.png: box [5, 10, 5, 0] has no area",
+            "stills.json: still1.png: box 0 (id 1) [5, 10, 10, 10] has no area",
         ),
         ("stills.json", lambda content: content[:-20], "stills.json: not valid JSON"),
     ],

@@ -40,6 +40,8 @@ SPREAD = np.exp(np.linspace(-80, 0, 200_001)).astype(np.float32)
             lambda p: -p * np.log(p) - (1 - p) * np.log1p(-p),
         ),
         (elementary.surprise, SPREAD[:-9000], lambda p: -p * np.log(p)),
+        (elementary.folded_surprise, SPREAD / 2, lambda p: -p * np.log(p)),
+        (elementary.folded_surprise, -SPREAD / 2, lambda a: -(1 + a) * np.log1p(a)),
     ],
 )
 def test_relative_error_is_within_three_units_in_the_last_place(
@@ -52,7 +54,8 @@ def test_relative_error_is_within_three_units_in_the_last_place(
 
 def test_certainty_has_no_entropy() -> None:
     assert over(elementary.minor_entropy)(np.zeros(1, dtype=np.float32)).tolist() == [0]
-    assert over(elementary.surprise)(np.array([0, 1], dtype=np.float32)).tolist() == [0, 0]
+    for certain in (elementary.surprise, elementary.folded_surprise):
+        assert over(certain)(np.array([0, 1], dtype=np.float32)).tolist() == [0, 0]
 
 
 def test_a_logit_s_probability_and_entropy() -> None:

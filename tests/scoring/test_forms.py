@@ -30,11 +30,12 @@ def make_maps(
     activation: Activation = Activation.SIGMOID,
     spread: float = 3.0,
     batch: int = 1,
+    mean: float = -1.0,
 ) -> ClassMaps:
     rng = np.random.default_rng(sum(size))
     levels = []
     for shape in shapes:
-        level = torch.from_numpy(rng.normal(-1, spread, (batch, *shape))).float()
+        level = torch.from_numpy(rng.normal(mean, spread, (batch, *shape))).float()
         if kind is MapKind.PROBABILITIES:
             level = level.softmax(1) if activation is Activation.SOFTMAX else level.sigmoid()
         levels.append(level)
@@ -141,6 +142,21 @@ def test_extreme_logits_are_certain_and_nothing_more(
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("activation", Activation)
+@pytest.mark.parametrize("size", [1e39, 1e300])
+def test_logits_that_only_float64_holds_equal_the_loops(
+    form: Form, activation: Activation, size: float
+) -> None:
+    level = torch.tensor([[[[1.0, -1.0, 3e-300]], [[2.0, -3.0, -1e-300]]]], dtype=torch.float64)
+    maps = ClassMaps((level * size,), 3, 12, activation=activation)
+    expected = references.map_scores(maps, 0, 1)
+    assert expected.max() > 0.4
+    np.testing.assert_allclose(scored(maps, 1, form)[0], expected, atol=1e-6, rtol=0)
+    whole = references.frame_score(expected, 30)
+    assert float(score_frames(on(form, maps), DivergenceSettings(1), form)) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_probabilities_of_exactly_0_and_1(form: Form) -> None:
     level = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])
     scores = scored(ClassMaps((level,), 2, 2, MapKind.PROBABILITIES), 1, form)
@@ -168,8 +184,15 @@ def test_maps_that_are_not_finite_are_refused_and_located(form: Form, bad: float
     assert caught.value.entries == (2,)
 
 
-def test_the_score_does_not_depend_on_threads_or_on_the_rest_of_the_batch() -> None:
-    maps = make_maps((241, 173), ((1, 30, 22), (1, 61, 44)), batch=3)
+@pytest.mark.parametrize(
+    ("classes", "mean", "activation"),
+    [(1, -1, Activation.SIGMOID), (9, -18, Activation.SIGMOID), (9, -1, Activation.SOFTMAX)],
+)
+def test_the_score_does_not_depend_on_threads_or_on_the_rest_of_the_batch(
+    classes: int, mean: float, activation: Activation
+) -> None:
+    shapes = ((classes, 30, 22), (classes, 61, 44))
+    maps = make_maps((241, 173), shapes, activation=activation, batch=3, mean=mean)
     settings_ = DivergenceSettings(regions=RegionSettings(statistic=Statistic.MEAN))
     before = torch.get_num_threads()
     try:
@@ -181,7 +204,12 @@ def test_the_score_does_not_depend_on_threads_or_on_the_rest_of_the_batch() -> N
         torch.set_num_threads(before)
     alone = [
         forms.summarise_maps(
-            ClassMaps(tuple(level[image : image + 1] for level in maps.levels), 241, 173),
+            ClassMaps(
+                tuple(level[image : image + 1] for level in maps.levels),
+                241,
+                173,
+                activation=activation,
+            ),
             settings_,
             Form.NUMBA,
         )
@@ -194,17 +222,66 @@ def test_the_score_does_not_depend_on_threads_or_on_the_rest_of_the_batch() -> N
 
 
 @pytest.mark.parametrize("form", [Form.REFERENCE, Form.NUMBA])
-def test_relative_error_at_the_size_of_real_heads(form: Form) -> None:
-    maps = make_maps((480, 640), tuple((1, *head) for head in HEADS))
+@pytest.mark.parametrize("mean", [-1, -10, -18])
+def test_relative_error_at_the_size_of_real_heads(form: Form, mean: float) -> None:
+    maps = make_maps((480, 640), tuple((1, *head) for head in HEADS), mean=mean)
     pixels = references.map_scores(maps, 0, 9)
     expected = references.frame_score(pixels, 30)
-    assert float(score_frames(maps, form=form)) == pytest.approx(expected, rel=1e-6)
+    assert float(score_frames(maps, form=form)) == pytest.approx(expected, rel=3e-7, abs=0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("mean", [-25, -18, -10, 10])
+def test_relative_error_where_a_detector_is_almost_certain(form: Form, mean: float) -> None:
+    maps = make_maps((40, 52), ((1, 5, 7), (1, 10, 13)), mean=mean)
+    expected = references.frame_score(references.map_scores(maps, 0, 4), 30)
+    assert expected < 0.02
+    ours = float(score_frames(on(form, maps), DivergenceSettings(4), form))
+    assert ours == pytest.approx(expected, rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lead", [10, 18])
+def test_relative_error_where_one_class_is_almost_certain(form: Form, lead: float) -> None:
+    maps = make_maps((20, 26), ((3, 5, 7), (3, 10, 13)), activation=Activation.SOFTMAX)
+    for level in maps.levels:
+        level[:, 0] += lead
+    expected = references.frame_score(references.map_scores(maps, 0, 4), 30)
+    assert expected < 0.2
+    ours = float(score_frames(on(form, maps), DivergenceSettings(4), form))
+    assert ours == pytest.approx(expected, rel=2e-6, abs=0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("activation", Activation)
+def test_three_levels_of_eighty_classes_equal_the_loops(form: Form, activation: Activation) -> None:
+    # Triton's interpreter takes seconds for each row of the image.
+    slow = form is Form.TRITON and not torch.cuda.is_available()
+    size = (2, 9) if slow else (13, 21)
+    maps = make_maps(size, ((80, 7, 10), (80, 4, 5), (80, 2, 3)), activation=activation)
+    expected = references.map_scores(maps, 0, 4)
+    np.testing.assert_allclose(scored(maps, 4, form)[0], expected, atol=5e-6, rtol=0)
+    ours = float(score_frames(on(form, maps), DivergenceSettings(4), form))
+    assert ours == pytest.approx(references.frame_score(expected, 30), rel=2e-7)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("tiling", Tiling)
+def test_a_region_or_window_beyond_the_image_is_the_image(form: Form, tiling: Tiling) -> None:
+    maps = make_maps((13, 21))
+    huge = DivergenceSettings(10**20, RegionSettings(10**20 - 1, tiling))
+    expected = references.map_scores(maps, 0, 21)
+    summary = forms.summarise_maps(on(form, maps), huge, form)
+    assert summary.maxima.shape == (1, 1, 1)
+    assert float(summary.maxima) == pytest.approx(expected.max(), abs=1e-6)
+    assert float(summary.means) == pytest.approx(expected.mean(), abs=1e-6)
 
 
 def test_the_device_of_the_maps_chooses_the_form_and_both_overrides_win(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     maps = make_maps((8, 8))
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.delenv(forms.VARIABLE, raising=False)
     assert choose_form(maps) is Form.NUMBA
     monkeypatch.setenv(forms.VARIABLE, "reference")
@@ -213,6 +290,16 @@ def test_the_device_of_the_maps_chooses_the_form_and_both_overrides_win(
     monkeypatch.setenv(forms.VARIABLE, "abacus")
     with pytest.raises(ScoreError, match="abacus: no such form; use reference, numba, triton"):
         choose_form(maps)
+
+
+def test_triton_without_gpu_or_interpreter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = make_maps((8, 8))
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ScoreError, match="triton: it cannot run on class maps on cpu here"):
+        forms.pixel_scores(maps, form=Form.TRITON)
+    monkeypatch.setenv(forms.VARIABLE, "triton")
+    with pytest.raises(ScoreError, match="use numba or reference, or unset THRIFTY_SCORING"):
+        score_frames(maps)
 
 
 def test_triton_is_tested_somewhere() -> None:

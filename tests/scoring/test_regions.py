@@ -64,3 +64,12 @@ def test_top_regions_are_boxes_inside_the_image_highest_first() -> None:
         [30.0, 30.0, 45.0, 50.0],
     ]
     assert top_regions(maxima, 30, 15, (50, 45), 1).tolist() == [[0.0, 15.0, 15.0, 45.0]]
+
+
+@pytest.mark.parametrize("tiling", Tiling)
+def test_a_region_larger_than_any_integer_is_the_image(tiling: Tiling) -> None:
+    huge = RegionSettings(10**20, tiling)
+    scores = torch.arange(12.0).view(1, 3, 4)
+    assert frame_scores(scores, huge).tolist() == [11.0]
+    maxima = region_maxima(scores, huge.size, tiling)[0]
+    assert top_regions(maxima, huge.size, huge.lead, (3, 4), 5).tolist() == [[0.0, 0.0, 4.0, 3.0]]

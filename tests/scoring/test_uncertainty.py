@@ -3,11 +3,14 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.devices import on
+from tests.references import dense, frame_score
 from thrifty.errors import ScoreError
 from thrifty.maps import Activation, ClassMaps, MapKind
 from thrifty.scoring import uncertainty
@@ -100,6 +103,65 @@ def test_the_fused_form_equals_the_reference(
     )
 
 
+def binary(p: np.ndarray) -> np.ndarray:
+    """Equation 3."""
+    return np.asarray(-(p * np.log(p) + (1 - p) * np.log1p(-p)))
+
+
+def pass_over(
+    shape: tuple[int, int],
+    kind: MapKind = MapKind.LOGITS,
+    spans: tuple[tuple[float, float], ...] = (),
+    seed: int = 0,
+) -> ClassMaps:
+    generator = torch.Generator().manual_seed(seed)
+    level = 3 * torch.randn(1, 2, *shape, generator=generator)
+    if kind is MapKind.PROBABILITIES:
+        level = level.sigmoid()
+    return ClassMaps((level,), 12, 17, kind, spans=spans)
+
+
+DIFFERING = {
+    "shapes of equal size": [pass_over((3, 5)), pass_over((5, 3), seed=1)],
+    "resolutions": [pass_over((4, 4)), pass_over((8, 8), seed=1)],
+    "kinds": [pass_over((3, 5)), pass_over((3, 5), MapKind.PROBABILITIES)],
+    "kinds, the other way round": [pass_over((3, 5), MapKind.PROBABILITIES), pass_over((3, 5))],
+    "spans": [pass_over((3, 5)), pass_over((3, 5), spans=((16.0, 32.0),))],
+}
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("measure", [one for one in Measure if one.over_passes])
+@pytest.mark.parametrize("differing", DIFFERING)
+def test_passes_of_differing_layouts_equal_the_loops(
+    form: Form, measure: Measure, differing: str
+) -> None:
+    passes = DIFFERING[differing]
+    p = np.stack([dense(one, 0)[0] for one in passes])
+    mean = p.mean(axis=0)
+    expected = {
+        Measure.BALD: (binary(mean) - binary(p).mean(axis=0)).sum(axis=0),
+        Measure.VARIATION_RATIO: np.minimum(mean, 1 - mean).sum(axis=0),
+        Measure.MEAN_DEVIATION: p.std(axis=0).mean(axis=0),
+    }[measure]
+    there = [on(form, one) for one in passes]
+    pixels = measure_pixels(there, measure, form)[0].cpu().numpy()
+    np.testing.assert_allclose(pixels, expected, atol=1e-6, rtol=0)
+    score = float(score_passes(there, measure, RegionSettings(5), form))
+    assert score == pytest.approx(frame_score(expected, 5), abs=1e-6)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_passes_beyond_float32_equal_passes_that_are_as_certain(form: Form) -> None:
+    def scored(size: float) -> float:
+        levels = [size * torch.tensor([[[[1.0, sign]]]]).double() for sign in (1, -1)]
+        passes = [ClassMaps((level,), 4, 8) for level in levels]
+        return float(score_passes([on(form, one) for one in passes], Measure.BALD, form=form))
+
+    assert scored(1e300) == pytest.approx(scored(1e30), abs=1e-6)
+    assert scored(1e300) == pytest.approx(math.log(2), abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -108,6 +170,16 @@ def test_the_fused_form_equals_the_reference(
         (lambda: uncertainty.bald([one_pixel(0.5), one_pixel(0.5, 0.5)]), "the passes differ"),
         (
             lambda: uncertainty.bald([one_pixel(0.5, 0.5), one_pixel(0.5, 0.5, activation=SOFT)]),
+            "the passes differ",
+        ),
+        (
+            lambda: score_passes([one_pixel(0.5), one_pixel(0.5, 0.5)], Measure.BALD),
+            "the passes differ",
+        ),
+        (
+            lambda: score_passes(
+                [one_pixel(0.5, 0.5), one_pixel(0.5, 0.5, activation=SOFT)], Measure.BALD
+            ),
             "the passes differ",
         ),
         (lambda: uncertainty.disagreement(one_pixel(0.5)), "these are 1"),

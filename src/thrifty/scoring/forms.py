@@ -13,7 +13,6 @@ from enum import StrEnum
 from importlib.util import find_spec
 from typing import Self
 
-import torch
 from torch import Tensor
 
 from thrifty.errors import ScoreError
@@ -164,7 +163,7 @@ def score_passes(
         measure: Entropy, margin, disagreement of one; BALD, variation ratio, mean deviation of several.
         regions: How a frame is divided and summed up.
         form: `NUMBA` or `REFERENCE`; the first for maps on a CPU if left out. There is no Triton form: the reference
-            runs on the GPU.
+            runs on the GPU. It also takes passes that differ in resolution, kind or spans, whatever was asked for.
 
     Returns:
         `B` float64 on the CPU; higher means more worth labelling.
@@ -198,31 +197,47 @@ def measure_pixels(
 
 
 def _fused(passes: Sequence[ClassMaps], form: Form | None) -> bool:
-    return bool(passes) and choose_form(passes[0], form) is Form.NUMBA
+    return bool(passes) and all(
+        choose_form(one, form) is Form.NUMBA and one.laid_out_like(passes[0]) for one in passes
+    )
 
 
 def choose_form(maps: ClassMaps, form: Form | None = None) -> Form:
     """Which form runs: what is asked for, else `THRIFTY_SCORING`, else by where the maps live.
 
     Maps on a CUDA or ROCm device go to `TRITON` where it is installed and to `REFERENCE` where it is not; all others
-    to `NUMBA`.
+    to `NUMBA`. Float64 maps with values that float32 cannot hold go to `REFERENCE`, whatever was asked for.
 
     Raises:
-        ScoreError: The variable names no form.
+        ScoreError: The variable names no form, or a form that cannot run on these maps.
     """
     wanted = form or os.environ.get(VARIABLE, "")
-    if wanted:
-        try:
-            return Form(wanted)
-        except ValueError as error:
-            raise ScoreError(
-                f"{VARIABLE}={wanted}: no such form; use {', '.join(Form)}, or unset it"
-            ) from error
+    chosen = _named(wanted) if wanted else _by_device(maps)
+    if chosen is Form.TRITON and not _triton_runs(maps):
+        raise ScoreError(
+            f"scoring form triton: it cannot run on class maps on {maps.levels[0].device} here; use numba or "
+            f"reference, or unset {VARIABLE}"
+        )
+    return chosen if maps.fits_float32 else Form.REFERENCE
+
+
+def _named(wanted: str) -> Form:
+    try:
+        return Form(wanted)
+    except ValueError as error:
+        raise ScoreError(
+            f"{VARIABLE}={wanted}: no such form; use {', '.join(Form)}, or unset it"
+        ) from error
+
+
+def _by_device(maps: ClassMaps) -> Form:
     if maps.levels[0].device.type != "cuda":
         return Form.NUMBA
-    return Form.TRITON if has_triton() else Form.REFERENCE
+    return Form.TRITON if _triton_runs(maps) else Form.REFERENCE
 
 
-def has_triton() -> bool:
-    """Whether the GPU kernels can be compiled here."""
-    return find_spec("triton") is not None and torch.cuda.is_available()
+def _triton_runs(maps: ClassMaps) -> bool:
+    """Whether the GPU kernels can run on these maps: on a GPU, or in Triton's interpreter."""
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    on_gpu = maps.levels[0].device.type == "cuda"
+    return find_spec("triton") is not None and (on_gpu or interpreted)

@@ -50,6 +50,13 @@ def _surprise(p: Any) -> Any:
 
 
 @triton.jit
+def _class_part(p: Any) -> Any:
+    """`-p ln p` for float64 `p`, in float32: close to 1 its distance from 1 keeps the digits."""
+    rest = tl.where(p > 0.5, 1.0 - p, 0.0).to(tl.float32)
+    return tl.where(p > 0.5, (rest - 1.0) * _log_one_plus(-rest), _surprise(p.to(tl.float32)))
+
+
+@triton.jit
 def _keep_row(p: Any, running: Any, index: Any, y: Any, height: Any, width: Any, xs: Any) -> None:
     """Leave running sums of a row behind the row and column of zeros that every plane begins with."""
     sums = tl.cumsum(p.to(tl.float64), 0)
@@ -78,6 +85,21 @@ def _map_row(maps: Any, table: Any, spans: Any, index: Any, y: Any, xs: Any, mas
     below = tl.load(lower + low_x, mask, 0.0) * (1.0 - step_x)
     below += tl.load(lower + high_x, mask, 0.0) * step_x
     return above * (1.0 - step_y) + below * step_y
+
+
+@triton.jit
+def _behind(logit: Any, highest: Any) -> Any:
+    """How far a logit lies below the highest; beyond 200 a weight is 0 in float32, and so must be its product."""
+    # Halves cannot overflow.
+    return 2.0 * tl.minimum(0.5 * highest - 0.5 * logit, 100.0)
+
+
+@triton.jit
+def _share(logit: Any, highest: Any, others: Any) -> Any:
+    """A class's probability in float64, from what all but a leading class weigh together."""
+    weight = tl.exp(-_behind(logit, highest))
+    trailing = (weight / (1.0 + others)).to(tl.float64)
+    return tl.where(weight >= 1.0, 1.0 - (others / (1.0 + others)).to(tl.float64), trailing)
 
 
 @triton.jit
@@ -146,20 +168,24 @@ def _read_softmax_rows(
     while index < last:
         begin, end = tl.load(table + 5 * index + 3), tl.load(table + 5 * index + 4)
         highest = tl.full([BLOCK], float("-inf"), tl.float32)
-        weights = tl.zeros([BLOCK], tl.float32)
+        others = tl.zeros([BLOCK], tl.float32)
         if LOGITS:
+            leaders = tl.zeros([BLOCK], tl.float32)
             lost = tl.zeros([BLOCK], tl.float32)
             for member in range(begin, end):
                 row = _map_row(maps, table, spans, member, y, xs, mask)
                 highest = tl.maximum(highest, row)
             for member in range(begin, end):
                 row = _map_row(maps, table, spans, member, y, xs, mask)
-                # Beyond 200 a weight is 0 in float32, and so must be its product. Halves cannot overflow.
-                behind = 2.0 * tl.minimum(0.5 * highest - 0.5 * row, 100.0)
+                behind = _behind(row, highest)
                 weight = tl.exp(-behind)
-                weights += weight
+                # The leader weighs 1: added to 1, what the others weigh would lose its digits.
+                leads = weight >= 1.0
+                leaders += leads.to(tl.float32)
+                others += tl.where(leads, 0.0, weight)
                 lost += weight * behind
-            entropy = lost / weights + tl.log(weights)
+            others += leaders - 1.0
+            entropy = lost / (1.0 + others) + _log_one_plus(others)
         else:
             entropy = tl.zeros([BLOCK], tl.float32)
             for member in range(begin, end):
@@ -169,8 +195,7 @@ def _read_softmax_rows(
         upto = tl.minimum(end, last)
         while index < upto:
             row = _map_row(maps, table, spans, index, y, xs, mask)
-            behind = 2.0 * tl.minimum(0.5 * highest - 0.5 * row, 100.0) if LOGITS else row
-            p = tl.exp(-behind) / weights if LOGITS else row
+            p = _share(row, highest, others) if LOGITS else row.to(tl.float64)
             plane = image * (last - first) + index - first
             _keep_row(tl.where(mask, p, 0.0), running, plane, y, height, width, xs)
             index += 1
@@ -227,7 +252,7 @@ def _add_entropies(
         inside += tl.load(plane + top * across + left, mask, 0.0)
         mean = inside / count
         if SOFTMAX:
-            total += tl.maximum(_surprise(mean.to(tl.float32)), 0.0).to(tl.float64)
+            total += tl.maximum(_class_part(mean), 0.0).to(tl.float64)
         else:
             total += _bernoulli(mean).to(tl.float64)
     tl.store(to, total, mask)
@@ -239,6 +264,7 @@ def pixel_scores(maps: ClassMaps, radius: int) -> Tensor:
     values = torch.cat([level.float().flatten(1) for level in maps.levels], dim=1).contiguous()
     table, spans = _describe(maps)
     batch, height, width = len(maps), maps.height, maps.width
+    radius = min(radius, max(height, width) - 1)
     entropies = torch.zeros(batch, height, width, dtype=torch.float64, device=device)
     scores = torch.zeros_like(entropies)
     plane = 8 * batch * (height + 1) * (width + 1)
