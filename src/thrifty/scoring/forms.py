@@ -103,6 +103,7 @@ def score_frames(
         ScoreError: The maps hold a NaN, an infinity, or a probability outside [0, 1]; `entries` names the frames.
             Or the form is unknown, or cannot run here.
 
+    >>> import torch
     >>> checkerboard = torch.tensor([[[[-9.0, 9.0], [9.0, -9.0]]]])
     >>> agreement = torch.full((1, 1, 2, 2), 9.0)
     >>> [round(float(score_frames(ClassMaps((maps,), 32, 32))), 3) for maps in (checkerboard, agreement)]
