@@ -17,6 +17,15 @@ def from_xywh(boxes: FloatArray) -> FloatArray:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
+def to_xywh(boxes: FloatArray) -> FloatArray:
+    """Convert xyxy to left, top, width, height.
+
+    >>> to_xywh(np.array([[10.0, 20.0, 15.0, 26.0]]))
+    array([[10., 20.,  5.,  6.]])
+    """
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
 def area(boxes: FloatArray) -> FloatArray:
     """Area of each box in square pixels, `N`; a box without extent has area 0."""
     sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None)

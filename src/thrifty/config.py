@@ -13,7 +13,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from thrifty.errors import RecipeError
 
@@ -65,6 +72,7 @@ class FilesSource(Section):
             out. A name that ends in `#N` is frame N of a video file.
         videos: Only frames of the videos with these names.
         frames: Only frames whose number in their video lies in this closed range.
+        list: Text file below the data folder that names the images to take, one a line, with or without the suffix.
         every: Of each video, take the frames whose number lies a multiple of this from the first; places (temporal
             distances) count in these steps. Of stills, take each n-th.
         scale: Pixels the detector sees per pixel of the file, along each side.
@@ -77,6 +85,7 @@ class FilesSource(Section):
     images: str | None = None
     videos: tuple[str, ...] | None = None
     frames: tuple[Count, Count] | None = None
+    list: str | None = None
     every: PositiveInt = 1
     scale: Scale = 1.0
     filter: Filter = Filter()
@@ -144,17 +153,40 @@ class DetectorSection(Section):
     Attributes:
         preset: `paper` or `released`.
         width: Share of the paper's channels, for small machines.
-        box_scale: Share of the paper's default box sizes, for small pictures.
+        box_scale: Share of the default boxes' sizes, for small pictures.
+        boxes: Width and height of the five heads' default boxes, deepest head first, for objects that are not shaped like
+            people; the preset's if left out.
         double_evaluation: Average the outputs for an image and its mirror.
         suppression: Boxes of different heads that overlap a surer one by more than this share of the smaller
             box's area are dropped; `0` keeps all, as the released code does.
+        classes: Names of the classes to tell apart, the same in all three sets; one class, whatever objects are called
+            in the sets, if left out.
     """
 
     preset: Preset = Preset.PAPER
     width: Annotated[float, Field(ge=0.1, le=2)] = 1.0
     box_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
+    boxes: (
+        Annotated[
+            tuple[tuple[PositiveFloat, PositiveFloat], ...], Field(min_length=5, max_length=5)
+        ]
+        | None
+    ) = None
     double_evaluation: bool = False
     suppression: Annotated[float, Field(ge=0, le=1)] = 0.5
+    classes: tuple[str, ...] = ()
+
+    @property
+    def class_count(self) -> int:
+        """Classes that are told apart, at least one."""
+        return max(1, len(self.classes))
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) < len(classes):
+            raise ValueError("names a class twice")
+        return classes
 
 
 class TrainingSection(Section):

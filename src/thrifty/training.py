@@ -20,7 +20,7 @@ from thrifty.data.augmentation import augment, crop
 from thrifty.data.frames import CachedFrames
 from thrifty.detectors.loss import detection_loss
 from thrifty.detectors.network import PaperNetwork, normalise
-from thrifty.detectors.paper import Weights, stack
+from thrifty.detectors.paper import Weights, make_network, stack
 from thrifty.detectors.targets import default_boxes, make_targets, sample
 from thrifty.errors import TrainingError
 from thrifty.progress import Progress, Step, silent
@@ -97,7 +97,7 @@ def fit(
     # Chance inside torch (initial weights, dropout) must not leak into or out of this call.
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
-        network = PaperNetwork(plan.detector.preset, plan.detector.width)
+        network = make_network(plan.detector)
         if start is not None:
             network.load_state_dict(start)
         network.to(plan.device)
@@ -168,8 +168,8 @@ class Batch:
 
     Attributes:
         images: `B x 3 x H x W` uint8.
-        wanted: `B x K x H x W` float32, 0 or 1.
-        weights: `B x K x H x W` float32.
+        wanted: `B x KC x H x W` float32, 0 or 1.
+        weights: `B x KC x H x W` float32.
     """
 
     images: Tensor
@@ -181,7 +181,7 @@ def batches(
     plan: Plan, frames: CachedFrames, examples: Sequence[Example], rng: np.random.Generator
 ) -> Iterator[Batch]:
     """All examples once, in random order."""
-    sizes = default_boxes(plan.detector.preset, plan.detector.box_scale)
+    sizes = default_boxes(plan.detector)
     order = rng.permutation(len(examples))
     for first in range(0, len(order), plan.settings.batch):
         members = [examples[index] for index in order[first : first + plan.settings.batch]]
@@ -200,8 +200,9 @@ def _make_batch(
         pictures = [augment(image, drawn, rng) for image, drawn in pictures]
     size = _window([image.shape for image, _ in pictures], plan.settings.crop)
     pictures = [crop(image, drawn, size, rng) for image, drawn in pictures]
+    detector = plan.detector
     targets = [
-        make_targets(plan.detector.preset, drawn.objects, drawn.boxes[drawn.ignore], sizes, size)
+        make_targets(detector.preset, drawn, sizes, size, detector.class_count)
         for _, drawn in pictures
     ]
     wanted, weights = sample(targets, plan.settings.negatives, rng)

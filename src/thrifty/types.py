@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -113,11 +113,17 @@ class Detections:
         boxes: `N x 4` float64, xyxy in pixels of the frame as it is stored.
         scores: `N` float64, higher means surer.
         classes: `N` int64. All zero if left out.
+        probabilities: `N x C` float64 in [0, 1]: of every class at the place of the box, background left out; `None` from
+            a detector that does not tell.
+        proposals: `N x 4` float64 like `boxes`: what each box was refined from, or what else the detector thought of it;
+            without area where there is nothing. `None` from a detector that does not tell.
     """
 
     boxes: FloatArray
     scores: FloatArray
     classes: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    probabilities: FloatArray | None = None
+    proposals: FloatArray | None = None
 
     def __post_init__(self) -> None:
         boxes = _boxes(self.boxes)
@@ -126,9 +132,31 @@ class Detections:
         object.__setattr__(self, "boxes", boxes)
         object.__setattr__(self, "scores", _column(self.scores, np.float64, count, "scores"))
         object.__setattr__(self, "classes", _column(classes, np.int64, count, "classes"))
+        for name in ("probabilities", "proposals"):
+            rows = getattr(self, name)
+            if rows is not None and len(rows) != count:
+                raise ValueError(f"{name}: {len(rows)} rows for {count} boxes")
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def take(self, chosen: IntArray | BoolArray) -> Detections:
+        """Some of the boxes, in the order given."""
+        return Detections(
+            self.boxes[chosen],
+            self.scores[chosen],
+            self.classes[chosen],
+            None if self.probabilities is None else self.probabilities[chosen],
+            None if self.proposals is None else self.proposals[chosen],
+        )
+
+    def scaled(self, factor: float) -> Detections:
+        """The same boxes in pixels that are smaller by a factor."""
+        return replace(
+            self,
+            boxes=self.boxes * factor,
+            proposals=None if self.proposals is None else self.proposals * factor,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import TinyData
-from thrifty.config import FilesSource, Filter
+from thrifty.config import FilesSource, Filter, StreetSource
 from thrifty.data.sources import open_source
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Unreadable
@@ -122,3 +122,47 @@ def test_settings_that_leave_nothing_are_refused(tiny: TinyData) -> None:
         open_source(FilesSource(annotations="video.json", frames=(90, 99)), tiny.root)
     with pytest.raises(DataError, match="pass --data DIR or set THRIFTY_DATA"):
         open_source(FilesSource(annotations="video.json"), None)
+
+
+def test_a_list_says_which_images_to_take(tiny: TinyData, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(tiny.root, root)
+    (root / "some.txt").write_text("still7\nstill2.png\n\n")
+    source = FilesSource(annotations="stills.json", images="stills", list="some.txt")
+    names = [record.source for record in open_source(source, root).frames.records]
+    assert sorted(names) == ["still2.png", "still7.png"]
+    (root / "some.txt").write_text("still7\nother\n")
+    with pytest.raises(DataError, match="some.txt: names 'other'"):
+        open_source(source, root)
+    missing = FilesSource(annotations="stills.json", images="stills", list="none.txt")
+    with pytest.raises(DataError, match="none.txt: no such file"):
+        open_source(missing, root)
+
+
+def test_classes_are_numbered_by_the_detector_s_names(real_data: Path) -> None:
+    source = FilesSource(annotations="bccd/annotations.json", images="bccd/images", every=60)
+    names = ("Platelets", "RBC", "WBC")
+    own, renumbered = open_source(source, real_data), open_source(source, real_data, names)
+    for key, drawn in own.labels.items():
+        # The file's order is RBC, WBC, Platelets.
+        assert [(1, 2, 0)[kind] for kind in drawn.classes] == renumbered.labels[
+            key
+        ].classes.tolist()
+    with pytest.raises(DataError, match="class 'RBC', which the recipe's detector"):
+        open_source(source, real_data, ("Platelets", "WBC"))
+    only = FilesSource(
+        annotations="bccd/annotations.json",
+        images="bccd/images",
+        every=60,
+        filter=Filter(classes=("WBC",), regions=("RBC", "Platelets")),
+    )
+    drawn = open_source(only, real_data, ("WBC",)).labels
+    assert sum(len(one.objects) for one in drawn.values()) > 0
+
+
+def test_the_street_shows_people() -> None:
+    street = StreetSource(kind="street", look="daylight", drives=6, length=2)
+    drawn = open_source(street, None, ("car", "person")).labels
+    assert {kind for one in drawn.values() for kind in one.classes.tolist()} == {1}
+    with pytest.raises(DataError, match="the rendered street: holds objects of class 'person'"):
+        open_source(street, None, ("car",))

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from thrifty.config import Preset
+from thrifty.config import DetectorSection, Preset
 from thrifty.detectors.decoding import decode, highest_around, suppress
 from thrifty.detectors.targets import default_boxes
 
-SIZES = default_boxes(Preset.PAPER)
+SIZES = default_boxes(DetectorSection(preset=Preset.PAPER))
 
 
 def blob(
@@ -85,3 +85,37 @@ def test_suppression_measures_overlap_by_the_smaller_box() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (5, 300)])
 def test_tiny_maps_are_decoded(size: tuple[int, int]) -> None:
     assert len(decode(torch.full((1, 5, *size), 0.9), SIZES, 0.1)) == 1
+
+
+def test_classes_are_told_apart_head_by_head() -> None:
+    """Two classes at one place are two detections; each tells what its head says of every class there."""
+    maps = torch.zeros(1, 10, 120, 160)
+    maps[0, 2 * 3 + 1] = blob(0, 60, 70)[0, 0]
+    maps[0, 2 * 3] = 0.5 * blob(0, 60, 70)[0, 0]
+    found = decode(maps, SIZES, 0.1, suppression=0.5, classes=2)[0]
+    assert found.classes.tolist() == [1, 0]
+    assert found.boxes.tolist() == [[70.5 - 25, 60.5 - 40, 70.5 + 25, 60.5 + 40]] * 2
+    assert found.probabilities is not None
+    peak = float(F.avg_pool2d(maps[:, 7:8], 3, 1, 1, count_include_pad=False)[0, 0, 60, 70])
+    assert found.probabilities.tolist() == [pytest.approx([peak / 2, peak])] * 2
+
+
+def test_the_second_opinion_is_another_head_s_surest_box_there() -> None:
+    maps = blob(3, 60, 70)
+    maps[0, 2] = 0.8 * blob(2, 60, 70)[0, 2]
+    maps[0, 4] = 0.5 * blob(4, 60, 70)[0, 4]
+    both = decode(maps, SIZES, 0.05)[0]
+    assert both.proposals is not None
+    # Heads 3, 2 and 4 by score: the surest has the second for its proposal, both others have the first.
+    assert both.proposals.tolist() == [
+        both.boxes[1].tolist(),
+        both.boxes[0].tolist(),
+        both.boxes[0].tolist(),
+    ]
+    alone = decode(blob(3, 60, 70), SIZES, 0.1)[0]
+    assert alone.proposals is not None
+    assert alone.proposals.tolist() == [[70.5, 60.5, 70.5, 60.5]]
+    kept = decode(maps, SIZES, 0.05, suppression=0.5)[0]
+    assert len(kept) == 1
+    assert kept.proposals is not None
+    assert kept.proposals.tolist() == [both.boxes[1].tolist()]

@@ -3,11 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thrifty.config import Preset
+from thrifty.config import DetectorSection, Preset
 from thrifty.detectors.targets import Targets, assign, default_boxes, make_targets, sample
+from thrifty.types import Annotations
 
 NOTHING = np.zeros((0, 4))
-SIZES = default_boxes(Preset.PAPER)
+SIZES = default_boxes(DetectorSection(preset=Preset.PAPER))
 
 
 def targets_of(
@@ -18,14 +19,17 @@ def targets_of(
     width: int,
     preset: Preset = Preset.RELEASED,
 ) -> Targets:
-    return make_targets(preset, boxes, ignored, sizes, (height, width))
+    drawn = Annotations(
+        np.concatenate([boxes, ignored]), ignore=np.arange(len(boxes) + len(ignored)) >= len(boxes)
+    )
+    return make_targets(preset, drawn, sizes, (height, width))
 
 
 def test_the_presets_pair_the_deepest_head_with_opposite_ends() -> None:
     assert SIZES[0].tolist() == [160, 270]
     assert SIZES[4].tolist() == [31, 55]
-    assert default_boxes(Preset.RELEASED)[0].tolist() == [31, 55]
-    assert default_boxes(Preset.RELEASED)[4].tolist() == [159, 271]
+    assert default_boxes(DetectorSection(preset=Preset.RELEASED))[0].tolist() == [31, 55]
+    assert default_boxes(DetectorSection(preset=Preset.RELEASED))[4].tolist() == [159, 271]
 
 
 @pytest.mark.parametrize(
@@ -117,3 +121,31 @@ def test_an_object_s_positive_is_never_another_s_negative() -> None:
     assert targets.positive[3:, 80, 100].all()
     assert not (targets.positive & targets.negative).any()
     assert targets.negative[:3, 80, 100].all()
+
+
+@pytest.mark.parametrize("preset", Preset)
+def test_several_classes_are_asked_one_by_one(preset: Preset) -> None:
+    """Channels are head by head, in each head class by class."""
+    drawn = Annotations(
+        np.array([[84.5, 52.5, 115.5, 107.5], [150.0, 150, 181, 205]]), np.array([2, 0])
+    )
+    targets = make_targets(preset, drawn, SIZES, (240, 240), classes=3)
+    head = 4
+    assert targets.positive.shape == (15, 240, 240)
+    there = targets.positive[:, 80, 100].reshape(5, 3)
+    assert there[head].tolist() == [False, False, True]
+    assert there.sum() == 1
+    rivals = targets.negative[:, 80, 100].reshape(5, 3)
+    assert rivals[head].tolist() == [True, True, False]
+    assert rivals[:4].all() == (preset is Preset.PAPER)
+    assert targets.positive[:, 177, 165].reshape(5, 3)[head].tolist() == [True, False, False]
+    _, weights = sample([targets], 15, np.random.default_rng(0))
+    by_head = weights.reshape(5, 3, 240, 240).sum((1, 2, 3))
+    assert by_head.tolist() == pytest.approx([1.0] * 5)
+
+
+def test_with_one_class_it_does_not_matter_what_objects_are_called() -> None:
+    box = np.array([[84.5, 52.5, 115.5, 107.5]])
+    for kind in (0, 7):
+        targets = make_targets(Preset.PAPER, Annotations(box, np.array([kind])), SIZES, (200, 200))
+        assert targets.positive[4, 80, 100]

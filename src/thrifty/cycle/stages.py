@@ -12,8 +12,8 @@ from thrifty.cycle.context import SURVEY, Context, previous, stage_seed
 from thrifty.data.frames import CachedFrames
 from thrifty.engine.local import map_frames
 from thrifty.errors import DataError, FrameError
-from thrifty.evaluation.matching import match
-from thrifty.evaluation.miss_rate import miss_rate_curve
+from thrifty.evaluation.protocols import Setup
+from thrifty.evaluation.truth import Truth
 from thrifty.store.schema import ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
 from thrifty.store.store import Outcome
 from thrifty.strategies.strategy import Decision, Strategy
@@ -122,12 +122,14 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
                 raise DataError(f"{result.reason} (it could be decoded when this run began)")
             found[result[0].id] = result[1]
     settings = context.recipe.evaluation
-    curve = miss_rate_curve(
-        [
-            match(found[record.id], test.labels[record.id], settings.iou, settings.aspect)
-            for record in records
-        ]
-    )
+    classes = context.recipe.detector.class_count
+    setup = Setup("recipe", overlap=settings.iou, aspect=settings.aspect, classes=classes)
+    truth = [Truth(test.labels[record.id]) for record in records]
+    if not any(len(drawn.labels.objects) for drawn in truth):
+        raise DataError(
+            "the test set holds no objects to find; check its annotations and 'filter' in the recipe"
+        )
+    curve = setup.curve([found[record.id] for record in records], truth)
     row = EvaluationRow(
         curve.at(1.0), curve.log_average, curve.fppi.tolist(), curve.miss_rates.tolist()
     )

@@ -54,6 +54,7 @@ class Label:
         outline: Polygons around the object.
         group: Objects of one group share it.
         track: The same object has it in all frames of a video.
+        area: Square pixels of the object itself, where that is stated and is not the box's (COCO: of the outline).
         score: A detector's confidence; `None` for what people drew.
         attributes: Whatever else the format says of it.
     """
@@ -70,6 +71,7 @@ class Label:
     outline: tuple[Polygon, ...] | None = None
     group: Identifier | None = None
     track: Identifier | None = None
+    area: float | None = None
     score: float | None = None
     attributes: Attributes = field(default_factory=dict)
 

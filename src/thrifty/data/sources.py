@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from thrifty.config import FilesSource, StreetSource
 from thrifty.data.clip import VideoIndex
-from thrifty.data.dataset import Dataset, LabelledImage, video_frame
+from thrifty.data.dataset import Category, Dataset, LabelledImage, video_frame
 from thrifty.data.filters import apply
 from thrifty.data.formats.catalogue import read_dataset
 from thrifty.data.formats.sizes import Sizes, known_size
@@ -40,23 +40,69 @@ class Opened:
     duplicates: tuple[tuple[str, str], ...] = ()
 
 
-def open_source(source: FilesSource | StreetSource, root: Path | None) -> Opened:
+STREET_CLASS = "person"
+"""What the rendered street shows."""
+
+
+def open_source(
+    source: FilesSource | StreetSource, root: Path | None, classes: Sequence[str] = ()
+) -> Opened:
     """Open a source of a recipe.
 
     Args:
         source: From the recipe.
         root: The data folder; only the rendered street does without.
+        classes: Names of the classes to tell apart, by which the labels are numbered; if left out they keep the numbers
+            they have in their file.
 
     Raises:
         DataError: Anything about the files that makes the set unusable; single pictures that cannot be decoded
             are found when they are read.
     """
     if isinstance(source, StreetSource):
+        _check_known({STREET_CLASS}, classes, "the rendered street")
         frames, labels = open_street(source)
+        if classes:
+            person = list(classes).index(STREET_CLASS)
+            labels = {
+                key: replace(drawn, classes=np.full(len(drawn), person))
+                for key, drawn in labels.items()
+            }
         return Opened(frames, _with_min_height(labels, source.min_height))
     annotations, folder = _places(source, root)
-    dataset = select(source, root)
-    return _open_files(apply(source.filter, dataset, str(annotations)).images, folder, source)
+    dataset = apply(source.filter, select(source, root), str(annotations))
+    if classes:
+        dataset = _numbered(dataset, classes, str(annotations))
+    return _open_files(dataset.images, folder, source)
+
+
+def _check_known(names: set[str], classes: Sequence[str], where: str) -> None:
+    unknown = sorted(names - set(classes))
+    if classes and unknown:
+        raise DataError(
+            f"{where}: holds objects of class {unknown[0]!r}, which the recipe's detector does not tell apart "
+            f"({', '.join(classes)}); add it to 'classes' of the detector, or leave it out of those of the set's filter"
+        )
+
+
+def _numbered(dataset: Dataset, classes: Sequence[str], where: str) -> Dataset:
+    """The same labels, their classes numbered by a list of names; ignore regions belong to all classes."""
+    names = [category.name for category in dataset.categories]
+    counted = {
+        names[label.category] for image in dataset.images for label in image.labels if label.counts
+    }
+    _check_known(counted, classes, where)
+    places = [classes.index(name) if name in classes else 0 for name in names]
+    images = (
+        replace(
+            image,
+            labels=tuple(replace(label, category=places[label.category]) for label in image.labels),
+        )
+        for image in dataset.images
+    )
+    return replace(
+        dataset, categories=tuple(Category(name) for name in classes), images=tuple(images)
+    )
 
 
 def _places(source: FilesSource, root: Path | None) -> tuple[Path, Path]:
@@ -83,12 +129,36 @@ def select(source: FilesSource, root: Path | None, *, checked: bool = True) -> D
     """
     annotations, folder = _places(source, root)
     dataset = read_dataset(annotations, source.format, Sizes(folder), checked=checked)
-    images = tuple(_select(dataset.images, source))
+    entries = dataset.images if source.list is None else _listed(dataset, source.list, root)
+    images = tuple(_select(entries, source))
     if not images:
         raise DataError(
             f"{annotations}: no frame is left under the recipe's 'videos' and 'frames'; widen them"
         )
     return Dataset(dataset.categories, images, dataset.unread)
+
+
+def _listed(dataset: Dataset, name: str, root: Path | None) -> tuple[LabelledImage, ...]:
+    """The images that a list names, in their own order."""
+    path = (root or Path()) / name
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; correct the recipe's 'list'")
+    wanted = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} - {""}
+    images = tuple(
+        image for image in dataset.images if not wanted.isdisjoint(_names_of(image.name))
+    )
+    unknown = wanted - {known for image in images for known in _names_of(image.name)}
+    if unknown:
+        raise DataError(
+            f"{path}: names {min(unknown)!r}, which the annotations do not hold; correct the list, or the recipe's 'list'"
+        )
+    return images
+
+
+def _names_of(name: str) -> set[str]:
+    """What a list may call an image: its path, or its file, with and without suffix."""
+    file = name.rsplit("/", 1)[-1]
+    return {name, file, name.rsplit(".", 1)[0], file.rsplit(".", 1)[0]}
 
 
 def picture_folder(source: FilesSource, root: Path | None) -> Path:

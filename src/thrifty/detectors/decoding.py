@@ -18,29 +18,37 @@ from thrifty.types import Detections, FloatArray, IntArray
 
 _REACH = 9
 _SUPPORT = 100
+_SAME = 0.5
 
 
 def decode(
-    probabilities: Tensor, sizes: FloatArray, threshold: float, suppression: float = 0.0
+    probabilities: Tensor,
+    sizes: FloatArray,
+    threshold: float,
+    suppression: float = 0.0,
+    classes: int = 1,
 ) -> list[Detections]:
     """Find boxes in class maps.
 
     Args:
-        probabilities: `B x K x H x W` in [0, 1].
+        probabilities: `B x KC x H x W` in [0, 1], a head's classes side by side.
         sizes: `K x 2` default widths and heights, pixels.
         threshold: Detections with a lower score are left out; in (0, 1).
         suppression: A box that shares more than this part of the smaller box's area with a surer one is left
             out; 0 keeps all. The heads know nothing of each other, so one person between two default sizes
-            is often found twice.
+            is often found twice. Boxes of different classes leave each other alone.
+        classes: C.
 
     Returns:
         One `Detections` per image, surest first, in pixels of the maps. Ties go to the deeper head, then upwards
-        and to the left.
+        and to the left. Probabilities are those of the head that found the box, at its centre. The network's boxes are
+        not refined from anything: a box's proposal is the surest box of its class that another head has there, overlapping
+        it by more than half of the smaller one.
     """
     smooth = F.avg_pool2d(probabilities, 3, stride=1, padding=1, count_include_pad=False)
     peaks = _first_of_plateaus((smooth == highest_around(smooth)) & (smooth >= threshold))
     return [
-        _decode_one(smooth[index], peaks[index], sizes, threshold, suppression)
+        _decode_one(smooth[index], peaks[index], sizes, threshold, suppression, classes)
         for index in range(len(smooth))
     ]
 
@@ -48,9 +56,9 @@ def decode(
 def _first_of_plateaus(peaks: Tensor) -> Tensor:
     """Of several maxima within reach of each other, which must be equal, the first in reading order."""
     height, width = peaks.shape[-2:]
-    order = torch.arange(height * width, dtype=torch.float64, device=peaks.device).view(
-        height, width
-    )
+    # Whole numbers up to 2^24 are exact in float32.
+    dtype = torch.float32 if height * width <= 1 << 24 else torch.float64
+    order = torch.arange(height * width, dtype=dtype, device=peaks.device).view(height, width)
     order = torch.where(peaks, order, float("inf"))
     return peaks & (order == -highest_around(-order))
 
@@ -79,18 +87,62 @@ def _highest_along(values: Tensor, reach: int, dim: int) -> Tensor:
 
 
 def _decode_one(
-    smooth: Tensor, peaks: Tensor, sizes: FloatArray, threshold: float, suppression: float
+    smooth: Tensor,
+    peaks: Tensor,
+    sizes: FloatArray,
+    threshold: float,
+    suppression: float,
+    classes: int,
 ) -> Detections:
     places = peaks.nonzero()
     scores = _support(smooth, places).cpu().numpy().astype(np.float64)
     found = places.cpu().numpy()
     sure = np.flatnonzero(scores >= threshold)
     order = sure[np.lexsort((found[sure, 2], found[sure, 1], found[sure, 0], -scores[sure]))]
-    boxes = geometry.centred(found[order][:, [2, 1]] + 0.5, sizes[found[order][:, 0]])
-    if suppression > 0:
-        kept = suppress(boxes, suppression)
-        boxes, order = boxes[kept], order[kept]
-    return Detections(boxes, scores[order])
+    heads, kinds = np.divmod(found[order, 0], classes)
+    boxes = geometry.centred(found[order][:, [2, 1]] + 0.5, sizes[heads])
+    kept = _surviving(boxes, kinds, suppression) if suppression else np.arange(len(boxes))
+    return Detections(
+        boxes[kept],
+        scores[order][kept],
+        kinds[kept],
+        _all_classes(smooth, found[order][kept], heads[kept], classes),
+        _second_opinions(boxes, heads, kinds, kept),
+    )
+
+
+def _all_classes(smooth: Tensor, found: IntArray, heads: IntArray, classes: int) -> FloatArray:
+    """What each box's head says of every class at its centre: `N x C`."""
+    channels = torch.from_numpy(heads[:, None] * classes + np.arange(classes))
+    rows, columns = (torch.from_numpy(found[:, axis, None]) for axis in (1, 2))
+    device = smooth.device
+    values = smooth[channels.to(device), rows.to(device), columns.to(device)]
+    return np.asarray(values.cpu().numpy(), dtype=np.float64)
+
+
+def _second_opinions(
+    boxes: FloatArray, heads: IntArray, kinds: IntArray, kept: IntArray
+) -> FloatArray:
+    """For each box that is kept, of boxes surest first, the surest of another head and its class that shares most of it."""
+    areas = geometry.area(boxes)
+    shared = geometry.intersection(boxes[kept], boxes)
+    near = shared > _SAME * np.minimum(areas[kept, None], areas)
+    near &= (heads[kept, None] != heads) & (kinds[kept, None] == kinds)
+    centres = (boxes[kept, :2] + boxes[kept, 2:]) / 2
+    nothing = np.concatenate([centres, centres], axis=1)
+    if not len(kept):
+        return nothing
+    found = np.asarray(near.any(axis=1))[:, None]
+    return np.where(found, boxes[near.argmax(axis=1)], nothing)
+
+
+def _surviving(boxes: FloatArray, kinds: IntArray, share: float) -> IntArray:
+    """Indices of what suppression leaves, class by class, surest first."""
+    kept = [
+        members[suppress(boxes[members], share)]
+        for members in (np.flatnonzero(kinds == kind) for kind in np.unique(kinds))
+    ]
+    return np.sort(np.concatenate(kept)) if kept else np.zeros(0, dtype=np.int64)
 
 
 def _support(smooth: Tensor, places: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ def detection_loss(logits: list[Tensor], wanted: Tensor, weights: Tensor) -> Ten
     """Sigmoid cross-entropy summed over heads, averaged over the images of a batch.
 
     Args:
-        logits: K tensors `B x 1 x h_k x w_k`; each is resized bilinearly to the image.
-        wanted: `B x K x H x W` float, 0 or 1.
-        weights: `B x K x H x W` float, >= 0, summing to one (or zero) in every head of every image.
+        logits: K tensors `B x C x h_k x w_k`; each is resized bilinearly to the image.
+        wanted: `B x KC x H x W` float, 0 or 1.
+        weights: `B x KC x H x W` float, >= 0, summing to one (or zero) in every head of every image.
 
     Returns:
         A scalar.

@@ -180,16 +180,17 @@ class PaperNetwork(nn.Module):
     Args:
         preset: `paper` or `released`.
         width: Share of the paper's channels.
+        classes: Classes that every head tells apart; each is a yes-or-no question of its own.
     """
 
-    def __init__(self, preset: Preset = Preset.PAPER, width: float = 1.0) -> None:
+    def __init__(self, preset: Preset = Preset.PAPER, width: float = 1.0, classes: int = 1) -> None:
         super().__init__()
         size = Size.scaled(width)
         self.encoder = Encoder((size.low, size.middle, size.high))
         self.decoder = Decoder(size.high, size.middle, size.decoder)
         unify = (ConvNorm((size.decoder, size.decoder), (1, 1)) for _ in range(HEADS - 1))
         self.unify = nn.ModuleList(unify if preset is Preset.PAPER else ())
-        self.logits = nn.Conv2d(size.decoder, 1, 1)
+        self.logits = nn.Conv2d(size.decoder, classes, 1)
         nn.init.xavier_uniform_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)  # type: ignore[arg-type]
 
@@ -200,12 +201,16 @@ class PaperNetwork(nn.Module):
             images: `B x 3 x H x W` float, from `normalise`; H and W at least `SMALLEST_SIDE`.
 
         Returns:
-            Five tensors `B x 1 x h x w` of logits, deepest head first; strides 8, 8, 8, 8, 4.
+            Five tensors `B x C x h x w` of logits, deepest head first; strides 8, 8, 8, 8, 4.
         """
-        features = self.decoder(self.encoder(images))
+        return [self.logits(level) for level in self.features(images)]
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """What the shared logits are computed from: five tensors `B x D x h x w`, as `forward`."""
+        features: list[Tensor] = self.decoder(self.encoder(images))
         for index, unify in enumerate(self.unify, start=1):
             features[index] = unify(features[index])
-        return [self.logits(level) for level in features]
+        return features
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -50,8 +50,8 @@ class PaperDetector:
     ) -> None:
         self._settings = settings
         self._threshold = threshold
-        self._sizes = default_boxes(settings.preset, settings.box_scale)
-        self._network = PaperNetwork(settings.preset, settings.width)
+        self._sizes = default_boxes(settings)
+        self._network = make_network(settings)
         try:
             self._network.load_state_dict(weights)
         except RuntimeError as error:
@@ -79,7 +79,8 @@ class PaperDetector:
             return maps
         mirrored = ClassMaps(tuple(self._network(normalise(images.flip(-1)))), height, width)
         mean = (maps.probabilities() + mirrored.probabilities().flip(-1)) / 2
-        return ClassMaps(torch.split(mean, 1, dim=1), height, width, MapKind.PROBABILITIES)
+        levels = torch.split(mean, self._settings.class_count, dim=1)
+        return ClassMaps(levels, height, width, MapKind.PROBABILITIES)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Boxes in pixels of the stored frames, surest first.
@@ -88,11 +89,16 @@ class PaperDetector:
             DataError: As `class_maps`.
         """
         probabilities = self.class_maps(frames).probabilities()
-        found = decode(probabilities, self._sizes, self._threshold, self._settings.suppression)
-        return [
-            Detections(detections.boxes / frame.scale, detections.scores, detections.classes)
-            for detections, frame in zip(found, frames, strict=True)
-        ]
+        settings = self._settings
+        found = decode(
+            probabilities, self._sizes, self._threshold, settings.suppression, settings.class_count
+        )
+        return [one.scaled(1 / frame.scale) for one, frame in zip(found, frames, strict=True)]
+
+
+def make_network(settings: DetectorSection) -> PaperNetwork:
+    """The network that the settings describe, with fresh weights."""
+    return PaperNetwork(settings.preset, settings.width, settings.class_count)
 
 
 def stack(images: Sequence[Image]) -> Tensor:

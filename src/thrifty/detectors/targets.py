@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from thrifty import boxes as geometry
-from thrifty.config import Preset
-from thrifty.types import BoolArray, FloatArray, IntArray
+from thrifty.config import DetectorSection, Preset
+from thrifty.types import Annotations, BoolArray, FloatArray, IntArray
 
 # Height x width in pixels, deepest head first. The paper's text for `paper`; for `released` the receptive fields of
 # the five source nodes, which the authors' code hands out in the opposite order.
@@ -31,9 +31,11 @@ _DEFAULT_BOXES: dict[Preset, tuple[tuple[int, int], ...]] = {
 _FEWEST_POSITIVES = 100
 
 
-def default_boxes(preset: Preset, scale: float = 1.0) -> FloatArray:
+def default_boxes(settings: DetectorSection) -> FloatArray:
     """Width and height of each head's box: `5 x 2` float64, pixels, deepest head first."""
-    return np.array(_DEFAULT_BOXES[preset], dtype=np.float64)[:, ::-1] * scale
+    own = np.array(_DEFAULT_BOXES[settings.preset], dtype=np.float64)[:, ::-1]
+    given = own if settings.boxes is None else np.array(settings.boxes, dtype=np.float64)
+    return given * settings.box_scale
 
 
 def assign(boxes: FloatArray, sizes: FloatArray) -> IntArray:
@@ -54,50 +56,56 @@ def assign(boxes: FloatArray, sizes: FloatArray) -> IntArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """Per head and pixel: `K x H x W` bool each; no pixel of a head is true in two of them.
+    """Per head, class and pixel: `KC x H x W` bool each, a head's classes side by side; none is true in two of them.
 
     Attributes:
         positive: Asked for a one.
         negative: Asked for a zero in any case.
         askable: May be drawn as a negative.
+        heads: K.
     """
 
     positive: BoolArray
     negative: BoolArray
     askable: BoolArray
+    heads: int
 
 
 def make_targets(
     preset: Preset,
-    boxes: FloatArray,
-    ignored: FloatArray,
+    drawn: Annotations,
     sizes: FloatArray,
     image: tuple[int, int],
+    classes: int = 1,
 ) -> Targets:
     """Draw the patches of one image.
 
     With sides d, an object's cleared patch reaches `5 + floor(sqrt(2 d))` pixels to each side of its centre in all
     heads, and its positive patch `5 + floor(sqrt(0.2 d))` in its own. All patches are cleared before any positive
-    is set, so the order of the objects does not matter.
+    is set, so the order of the objects does not matter. The fitting head is asked for zeros of the other classes.
 
     Args:
         preset: What the other heads are asked at an object: zero (`paper`) or nothing (`released`).
-        boxes: `N x 4` xyxy objects in pixels of the network's input.
-        ignored: `M x 4` ignore regions, likewise.
+        drawn: Objects and ignore regions in pixels of the network's input.
         sizes: `K x 2` default widths and heights.
         image: Rows and columns of the input.
+        classes: C; with one, what the objects are called does not matter.
     """
-    shape = (len(sizes), *image)
+    heads, boxes = len(sizes), drawn.objects
+    shape = (heads, classes, *image)
     positive, askable = np.zeros(shape, dtype=np.bool_), np.ones(shape, dtype=np.bool_)
-    for box in ignored:
-        askable[(slice(None), *_inside(box))] = False
+    for box in drawn.boxes[drawn.ignore]:
+        askable[(..., *_inside(box))] = False
     for box in boxes:
-        askable[(slice(None), *_patch(box, 2.0))] = False
-    for box, head in zip(boxes, assign(boxes, sizes), strict=True):
-        positive[(head, *_patch(box, 0.2))] = True
-    elsewhere = preset is Preset.PAPER
-    negative = (positive.any(axis=0, keepdims=True) & ~positive) & elsewhere
-    return Targets(positive, negative, askable & ~positive & ~negative)
+        askable[(..., *_patch(box, 2.0))] = False
+    kinds = drawn.classes[~drawn.ignore] if classes > 1 else np.zeros(len(boxes), dtype=np.int64)
+    for box, head, kind in zip(boxes, assign(boxes, sizes), kinds, strict=True):
+        positive[(head, kind, *_patch(box, 0.2))] = True
+    rivals = (0, 1) if preset is Preset.PAPER else (1,)
+    negative = positive.any(axis=rivals, keepdims=True) & ~positive
+    askable &= ~positive & ~negative
+    flat = (heads * classes, *image)
+    return Targets(positive.reshape(flat), negative.reshape(flat), askable.reshape(flat), heads)
 
 
 def _patch(box: FloatArray, factor: float) -> tuple[slice, slice]:
@@ -122,7 +130,7 @@ def sample(
 ) -> tuple[Tensor, Tensor]:
     """Draw negatives and lay out the weights of equation 7.
 
-    A pixel is drawn with probability `max(100, positives) * N2P / (K H W)`, so an image without objects gives about
+    A pixel is drawn with probability `max(100, positives) * N2P / (K C H W)`, so an image without objects gives about
     1,500 negatives in all. In each head of each image the asked pixels share a weight of one.
 
     Args:
@@ -131,7 +139,7 @@ def sample(
         rng: The only source of chance.
 
     Returns:
-        Wanted values and weights, each `B x K x H x W` float32.
+        Wanted values and weights, each `B x KC x H x W` float32.
     """
     wanted, weights = [], []
     for target in targets:
@@ -139,7 +147,8 @@ def sample(
         share = max(_FEWEST_POSITIVES, positives) * negatives / target.positive.size
         drawn = rng.random(target.positive.shape, dtype=np.float32) < share
         asked = target.positive | target.negative | (target.askable & drawn)
-        total = asked.sum(axis=(1, 2), keepdims=True)
+        total = asked.reshape(target.heads, -1).sum(axis=1)
+        each = np.repeat(1 / np.maximum(total, 1), len(asked) // target.heads)
         wanted.append(target.positive.astype(np.float32))
-        weights.append((asked / np.maximum(total, 1)).astype(np.float32))
+        weights.append((asked * each[:, None, None]).astype(np.float32))
     return torch.from_numpy(np.stack(wanted)), torch.from_numpy(np.stack(weights))

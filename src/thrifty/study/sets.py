@@ -34,7 +34,9 @@ def open_sets(recipe: Recipe, data: Path | None) -> Sets:
         DataError: A file is missing or unsound, a set holds no objects, or a frame is in both pool and test.
         BudgetError: The pool is smaller than what all cycles take from it.
     """
-    sets = Sets(*(open_source(source, data) for source in (recipe.start, recipe.pool, recipe.test)))
+    classes = recipe.detector.classes
+    sources = (recipe.start, recipe.pool, recipe.test)
+    sets = Sets(*(open_source(source, data, classes) for source in sources))
     _check(recipe, sets)
     return sets
 

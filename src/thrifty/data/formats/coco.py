@@ -8,6 +8,7 @@ images, and drops `ignore`, videos and visible boxes.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -84,11 +85,12 @@ class _Annotation(Struct):
     occl: int | bool = 0
     occluded: int | bool = 0
     truncated: float | bool = 0.0
+    area: float | None = None
     score: float | None = None
     attributes: dict[str, Raw] = {}
 
 
-_DERIVED = frozenset({"area", "category_name", "height"})
+_DERIVED = frozenset({"category_name", "height"})
 """Keys that say nothing the others do not."""
 _KNOWN = frozenset(_Annotation.__struct_fields__) | _DERIVED
 
@@ -217,8 +219,17 @@ def _label(entry: _Annotation, category: int) -> Label:
         outline=_polygons(entry.segmentation),
         group=entry.group_id,
         track=track,
+        area=_own_area(entry),
         score=entry.score,
     )
+
+
+def _own_area(entry: _Annotation) -> float | None:
+    """The stated area, unless it is the box's."""
+    _, _, width, height = entry.bbox
+    if entry.area is None or math.isclose(entry.area, width * height, rel_tol=1e-6, abs_tol=1e-6):
+        return None
+    return entry.area
 
 
 def _polygons(segmentation: object) -> tuple[Polygon, ...] | None:
@@ -294,7 +305,7 @@ def _annotation_entry(
         "image_id": image,
         "category_id": category,
         "bbox": box,
-        "area": box[2] * box[3],
+        "area": label.area if label.area is not None else box[2] * box[3],
         "iscrowd": int(label.crowd),
         "ignore": int(label.ignore),
         "segmentation": [list(polygon) for polygon in label.outline or ()],

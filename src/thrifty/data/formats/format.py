@@ -36,6 +36,7 @@ class Trait(StrEnum):
     VISIBLE = "boxes of the visible part"
     VISIBILITY = "visible shares"
     OUTLINES = "outlines (the box is kept)"
+    AREAS = "areas of objects (the box's is kept)"
     GROUPS = "groups"
     TRACKS = "track ids"
     TRACK_NUMBERS = "track ids (numbered anew)"

@@ -135,6 +135,7 @@ _PLAIN = (
     (Trait.VISIBLE, "visible", None),
     (Trait.VISIBILITY, "visibility", None),
     (Trait.OUTLINES, "outline", None),
+    (Trait.AREAS, "area", None),
     (Trait.GROUPS, "group", None),
     (Trait.TRACKS, "track", None),
     (Trait.SCORES, "score", None),
