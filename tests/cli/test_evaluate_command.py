@@ -152,7 +152,8 @@ def test_nothing_detected_nothing_there_no_images(truth: Path, tmp_path: Path) -
     nothing.write_text("[]")
     empty = tmp_path / "empty.json"
     loaded = json.loads(truth.read_text())
-    for images in (loaded["images"], []):
+    listed: list[list[dict[str, Any]]] = [loaded["images"], []]
+    for images in listed:
         empty.write_text(json.dumps(loaded | {"images": images, "annotations": []}))
         for protocol in ("caltech", "paper", "coco"):
             result = figures("--truth", empty, "--detections", nothing, "--protocol", protocol)

@@ -156,8 +156,8 @@ def test_classes_are_numbered_by_the_detector_s_names(real_data: Path) -> None:
         every=60,
         filter=Filter(classes=("WBC",), regions=("RBC", "Platelets")),
     )
-    drawn = open_source(only, real_data, ("WBC",)).labels
-    assert sum(len(one.objects) for one in drawn.values()) > 0
+    labels = open_source(only, real_data, ("WBC",)).labels
+    assert sum(len(one.objects) for one in labels.values()) > 0
 
 
 def test_the_street_shows_people() -> None:

@@ -1,0 +1,255 @@
+r"""k-centre: the frames that leave no other frame far from all that are labelled.
+
+Greedy (O. Sener and S. Savarese, Active Learning for Convolutional Neural Networks: A Core-Set Approach, ICLR 2018,
+algorithm 1; the farthest-first traversal of T. Gonzalez, 1985, within twice the best radius):
+\(u = \arg\max_i \min_{j \in s} \lVert x_i - x_j \rVert\), one frame at a time. Robust (their algorithm 2): the smallest
+radius at which b more centres cover all frames but a few outliers, by bisection; whether a radius will do is an integer
+program, which SciPy's HiGHS decides.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from thrifty.errors import BudgetError, ScoreError
+from thrifty.types import FloatArray, IntArray
+
+Features = npt.NDArray[np.float32]
+"""`N x D` float32."""
+
+_BAND = 4096
+"""Frames that a thread looks at before it says what it found."""
+_SECONDS = 5.0
+_MOST_EXACT = 2000
+
+
+def k_centre(features: Features, count: int, covered: Features | None = None) -> IntArray:
+    """Greedy k-centre.
+
+    Args:
+        features: `N x D`, finite. They come in an order that does not depend on the pool's, such as that of ids: of
+            frames equally far the first is taken.
+        count: Frames to take.
+        covered: `M x D` of frames that are labelled already. Without any, the first frame taken is the one farthest from
+            the mean of all.
+
+    Returns:
+        `count` distinct int64 in 0..N-1, in the order taken: so the first b of a longer choice are the choice of b.
+
+    Raises:
+        BudgetError: There are fewer frames than `count`.
+        ScoreError: A feature is NaN or infinite.
+    """
+    features = _checked(features)
+    if count > len(features):
+        raise BudgetError(f"{count} frames are to be chosen but only {len(features)} are left")
+    centres = [] if covered is None else list(_checked(covered))
+    reach = _Reach(features)
+    for centre in centres:
+        reach.add(centre)
+    taken: list[int] = []
+    if not centres and count:
+        mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        taken.append(int(_squared(features, mean).argmax()))
+        reach.add(features[taken[0]])
+    while len(taken) < count:
+        # What has been taken is at distance 0, and so may be what equals it: such frames come last, in order.
+        farthest = reach.farthest(taken)
+        taken.append(farthest)
+        reach.add(features[farthest])
+    return np.array(taken, dtype=np.int64)
+
+
+def _checked(features: Features) -> Features:
+    features = np.ascontiguousarray(features, dtype=np.float32)
+    if features.ndim != 2:
+        raise ScoreError(
+            f"features are a table of frames and numbers, not of shape {features.shape}"
+        )
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise ScoreError(f"the features of frame {row} are not finite; check the detector")
+    return features
+
+
+def _squared(features: Features, centre: Features) -> npt.NDArray[np.float32]:
+    difference = features - centre
+    return np.asarray(np.einsum("nd,nd->n", difference, difference), dtype=np.float32)
+
+
+def _threads() -> int:
+    return os.cpu_count() or 1
+
+
+class _Reach:
+    """For every frame the squared distance to its nearest centre, kept while centres come in."""
+
+    def __init__(self, features: Features) -> None:
+        self._features = features
+        count = len(features)
+        self._nearest = np.full(count, np.inf, dtype=np.float32)
+        self._owner = np.zeros(count, dtype=np.int64)
+        self._centres = np.zeros((16, features.shape[1]), dtype=np.float32)
+        self._count = 0
+        self._threads = _threads()
+
+    def add(self, centre: Features) -> None:
+        """A further centre."""
+        if self._count == len(self._centres):
+            self._centres = np.concatenate([self._centres, np.zeros_like(self._centres)])
+        between = _squared(self._centres[: self._count], centre)
+        self._centres[self._count] = centre
+        update = partial(
+            _update, self._features, centre, between, self._count, self._nearest, self._owner
+        )
+        _in_bands(update, len(self._features), self._threads)
+        self._count += 1
+
+    def farthest(self, taken: list[int]) -> int:
+        """The frame farthest from all centres that has not been taken; of equals the first."""
+        best = int(self._nearest.argmax())
+        if self._nearest[best] > 0:
+            return best
+        left = np.ones(len(self._nearest), dtype=np.bool_)
+        left[taken] = False
+        return int(np.flatnonzero(left)[0])
+
+
+def _in_bands(update: Callable[[int, int], None], count: int, threads: int) -> None:
+    """Threads of our own: Numba's break where two Python threads start them at once."""
+    bands = np.linspace(0, count, min(threads, -(-count // _BAND)) + 1).astype(int).tolist()
+    if len(bands) <= 2:
+        update(0, count)
+        return
+    with ThreadPoolExecutor(len(bands) - 1) as pool:
+        list(pool.map(update, bands[:-1], bands[1:]))
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _update(
+    features: Features,
+    centre: Features,
+    between: npt.NDArray[np.float32],
+    number: int,
+    nearest: npt.NDArray[np.float32],
+    owner: IntArray,
+    start: int,
+    stop: int,
+) -> None:
+    """Move what is nearer to a new centre over to it.
+
+    A frame stays with its centre if that is at most half as far from it as from the new one: then, by the triangle
+    inequality, the new one cannot be nearer, and nothing has to be computed.
+    """
+    size = features.shape[1]
+    for row in range(start, stop):
+        if number and between[owner[row]] > np.float32(4.001) * nearest[row]:
+            continue
+        total = np.float32(0.0)
+        for column in range(size):
+            step = features[row, column] - centre[column]
+            total += step * step
+        if total < nearest[row]:
+            nearest[row] = total
+            owner[row] = number
+
+
+def robust_k_centre(
+    features: Features, count: int, covered: Features | None = None, outliers: float = 1e-4
+) -> IntArray:
+    """k-centre that leaves some outliers uncovered.
+
+    Exact programs grow with the square of the pool: beyond 2,000 frames, or where the solver has not decided in five seconds, a
+    radius counts as too small, and the greedy choice is what is left in the worst case.
+
+    Args:
+        features: As `k_centre`.
+        count: Frames to take.
+        covered: As `k_centre`.
+        outliers: Share of the frames that need not be covered (10^-4 in the paper), in [0, 1).
+
+    Returns:
+        `count` distinct int64, those of the greedy choice first that are kept.
+
+    Raises:
+        BudgetError: There are fewer frames than `count`.
+        ScoreError: A feature is NaN or infinite.
+    """
+    greedy = k_centre(features, count, covered)
+    features = _checked(features)
+    if not 0 < count < len(features) <= _MOST_EXACT:
+        return greedy
+    distances = _distances(features, features)
+    to_covered = np.full(len(features), np.inf)
+    if covered is not None and len(covered):
+        to_covered = _distances(features, _checked(covered)).min(axis=1)
+    spare = int(outliers * len(features))
+    best = greedy
+    # The radius is a distance between two frames, or to one that is covered.
+    radii = np.unique(np.concatenate([distances.ravel(), to_covered[np.isfinite(to_covered)]]))
+    low, high = 0, int(np.searchsorted(radii, _radius(distances, to_covered, greedy, spare)))
+    while low < high:
+        middle = (low + high) // 2
+        found = _cover(distances, to_covered, float(radii[middle]), count, spare)
+        if found is None:
+            low = middle + 1
+        else:
+            best, high = found, middle
+    return _filled(best, greedy, count)
+
+
+def _distances(first: Features, second: Features) -> FloatArray:
+    one, two = first.astype(np.float64), second.astype(np.float64)
+    squared = (one**2).sum(1)[:, None] + (two**2).sum(1) - 2 * one @ two.T
+    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
+
+
+def _radius(distances: FloatArray, to_covered: FloatArray, centres: IntArray, spare: int) -> float:
+    reach = np.minimum(to_covered, distances[:, centres].min(axis=1))
+    return float(np.sort(reach)[len(reach) - 1 - spare])
+
+
+def _cover(
+    distances: FloatArray, to_covered: FloatArray, radius: float, count: int, spare: int
+) -> IntArray | None:
+    """Centres that leave at most `spare` frames farther away than the radius, or `None` if none were found in time."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - takes long to load
+    from scipy.sparse import csr_array, eye_array, hstack  # noqa: PLC0415
+
+    need = np.flatnonzero(to_covered > radius)
+    if not len(need):
+        return np.zeros(0, dtype=np.int64)
+    frames, open_ = len(distances), len(need)
+    # Unknowns: which frame is a centre, and which of those that need one goes without.
+    near = csr_array((distances[need] <= radius).astype(np.float64))
+    rows = hstack([near, eye_array(open_)]).tocsr()
+    sums = np.zeros((2, frames + open_))
+    sums[0, :frames], sums[1, frames:] = 1, 1
+    result = milp(
+        c=sums[1],
+        integrality=np.ones(frames + open_),
+        bounds=Bounds(0, 1),
+        constraints=[
+            LinearConstraint(rows, 1, np.inf),
+            LinearConstraint(sums, -np.inf, [count, spare]),
+        ],
+        options={"time_limit": _SECONDS},
+    )
+    if result.x is None:
+        return None
+    return np.flatnonzero(result.x[:frames] > 0.5).astype(np.int64)
+
+
+def _filled(chosen: IntArray, greedy: IntArray, count: int) -> IntArray:
+    """As many as asked for: where fewer centres will do, the greedy choice fills up."""
+    order = [int(index) for index in greedy if index in set(chosen.tolist())]
+    order += [int(index) for index in chosen if int(index) not in order]
+    order += [int(index) for index in greedy if int(index) not in order]
+    return np.array(order[:count], dtype=np.int64)
