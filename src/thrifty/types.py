@@ -187,4 +187,7 @@ class Need(StrEnum):
 
     CLASS_MAPS = "class maps"
     BOXES = "boxes"
+    PROPOSALS = "proposals of boxes"
+    PASSES = "stochastic passes"
+    FEATURES = "features"
     TRAINING = "training"

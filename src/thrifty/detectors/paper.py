@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import safetensors
@@ -23,6 +24,7 @@ from thrifty.types import Detections, Frame, Image, Need
 
 Weights = Mapping[str, Tensor]
 _SETTINGS = "thrifty.detector"
+_PASSES_SEED = 0
 
 
 class PaperDetector:
@@ -38,7 +40,7 @@ class PaperDetector:
         DataError: The weights do not fit the network.
     """
 
-    gives = frozenset({Need.CLASS_MAPS, Need.BOXES, Need.TRAINING})
+    gives = frozenset(Need)
     smallest = SMALLEST_SIDE
 
     def __init__(
@@ -81,6 +83,45 @@ class PaperDetector:
         mean = (maps.probabilities() + mirrored.probabilities().flip(-1)) / 2
         levels = torch.split(mean, self._settings.class_count, dim=1)
         return ClassMaps(levels, height, width, MapKind.PROBABILITIES)
+
+    @torch.inference_mode()
+    def passes(self, frames: Sequence[Frame], count: int, drop: float) -> list[ClassMaps]:
+        """Class maps with channels dropped just before the shared logits, as in the released code.
+
+        The layers below run once. Double evaluation is left out: what a pass says differs anyway.
+
+        Args:
+            frames: B frames of one size.
+            count: P.
+            drop: Share of the channels dropped; the others are scaled up.
+
+        Raises:
+            DataError: As `class_maps`.
+        """
+        images = stack([frame.image for frame in frames]).to(self._device)
+        height, width = images.shape[-2:]
+        features = self._network.features(normalise(images))
+        chance = torch.Generator().manual_seed(_PASSES_SEED)
+        masks = torch.rand((count, features[0].shape[1]), generator=chance) >= drop
+        scaled = (masks / (1.0 - drop)).to(features[0])
+        return [
+            ClassMaps(
+                tuple(self._network.logits(level * mask[:, None, None]) for level in features),
+                height,
+                width,
+            )
+            for mask in scaled
+        ]
+
+    @torch.inference_mode()
+    def features(self, frames: Sequence[Frame], layer: Literal["last", "deep"]) -> Tensor:
+        """What the logits of the last or of the deepest head are computed from: `B x D x h x w`.
+
+        Raises:
+            DataError: As `class_maps`.
+        """
+        images = stack([frame.image for frame in frames]).to(self._device)
+        return self._network.features(normalise(images))[0 if layer == "deep" else -1]
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Boxes in pixels of the stored frames, surest first.

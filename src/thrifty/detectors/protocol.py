@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
+
+from torch import Tensor
 
 from thrifty.maps import ClassMaps
 from thrifty.types import Detections, Frame, Need
@@ -27,8 +29,22 @@ class DenseDetector(Protocol):
 
 
 class Detector(DenseDetector, Protocol):
-    """A detector that draws boxes as well."""
+    """A detector that draws boxes as well, and more: what it cannot do its `gives` leaves out, and nobody asks."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Boxes per frame, in the pixels of the stored frame, surest first."""
+        ...
+
+    def passes(self, frames: Sequence[Frame], count: int, drop: float) -> Sequence[ClassMaps]:
+        """Class maps with dropout left on: the same channels are dropped in every frame, others in every pass.
+
+        Args:
+            frames: B frames of one size.
+            count: P, >= 2.
+            drop: Share of the channels dropped, in (0, 1).
+        """
+        ...
+
+    def features(self, frames: Sequence[Frame], layer: Literal["last", "deep"]) -> Tensor:
+        """Features `B x D x h x w` over the whole frame, floating: see `thrifty.views.Features`."""
         ...
