@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from scipy.io import loadmat, savemat
 
 from thrifty.data.dataset import Category, Dataset, Label, LabelledImage
+from thrifty.data.detections.catalogue import read_detections
 from thrifty.data.formats import citypersons
 from thrifty.data.formats.catalogue import FORMATS, read_dataset, write_dataset
 from thrifty.data.formats.format import Trait
@@ -167,9 +168,35 @@ def _archive() -> Target:
     )
 
 
+_SHOWN = Dataset(
+    (Category("person", 1), Category("dog", 2)),
+    tuple(LabelledImage(f"set06_V000_I{frame:05d}.jpg", 640, 480, id=frame) for frame in (29, 59)),
+)
+"""What the detections are of."""
+
+
+def _detections(name: str, content: bytes) -> Target:
+    return Target((name,), lambda folder: read_detections(folder / name, _SHOWN), {"some": content})
+
+
+def _matlab_detections() -> Target:
+    tables = np.empty((1, 2), dtype=object)
+    tables[0, 0], tables[0, 1] = np.array([[1.0, 2, 3, 4, 5.5]]), np.zeros((0, 5))
+    buffer = io.BytesIO()
+    savemat(buffer, {"dt": tables})
+    return _detections("dt.mat", buffer.getvalue())
+
+
+_RESULTS = b'[{"image_id": 29, "category_id": 1, "bbox": [1, 2.5, 3, 4], "score": 0.5}]'
+_TEXT = b"30,1,2,3,4,5.5\n60 1 2 3 4 -1e-3\n"
+
+
 def targets() -> Iterator[tuple[str, Callable[[], Target]]]:
     """All targets by name, made when they are called."""
     for name in FORMATS:
         yield name, partial(_of_format, name)
+    yield "results-coco", partial(_detections, "results.json", _RESULTS)
+    yield "results-caltech", partial(_detections, "V000.txt", _TEXT)
+    yield "results-matlab", _matlab_detections
     yield "seq", _seq
     yield "zip", _archive

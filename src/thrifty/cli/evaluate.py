@@ -138,7 +138,7 @@ def _precision_table(evaluation: Evaluation) -> Table:
         table.add_column(name, justify="right")
     if precision is None:
         return table
-    rows = {f"all {len(precision.classes)} classes": precision.overall} | (
+    rows = {"all": precision.overall} | (
         dict(precision.classes) if len(precision.classes) > 1 else {}
     )
     for name, one in rows.items():
