@@ -228,7 +228,7 @@ def test_a_missing_data_folder_and_a_missing_recipe(recipe: Path, tmp_path: Path
     assert "pass --data DIR or set THRIFTY_DATA" in fails(
         thrifty("run", recipe, "--out", tmp_path / "out")
     )
-    assert "no such file, nor a built-in recipe (camvid, pets09, street)" in fails(
+    assert "no such file, nor a built-in recipe (bccd, camvid, pets09, street)" in fails(
         thrifty("run", "nothing", "--out", tmp_path / "out")
     )
     assert "cannot read this recipe (No such file" in fails(
@@ -315,6 +315,7 @@ def test_every_built_in_recipe_is_sound_and_listed() -> None:
     result = thrifty("recipes")
     assert result.returncode == 0
     assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
+        "bccd",
         "camvid",
         "pets09",
         "street",
