@@ -147,6 +147,14 @@ class Statistic(StrEnum):
     QUANTILE = "quantile"
 
 
+class Window(StrEnum):
+    """Shape of the weights of equation 6."""
+
+    GAUSSIAN = "gaussian"
+    TRIANGULAR = "triangular"
+    UNIFORM = "uniform"
+
+
 class DetectorSection(Section):
     """The network of Figure 2.
 
@@ -230,6 +238,7 @@ class ScoreSection(Section):
         top: Regions that `top-k` averages.
         quantile: Which `quantile` of the region maxima.
         smoothing: Reach of equation 6 to each side, in places; 0 switches it off.
+        window: Shape of the weights: `gaussian`, `triangular` or `uniform`.
         sigma: Width of the Gaussian weights, in places.
     """
 
@@ -240,6 +249,7 @@ class ScoreSection(Section):
     top: PositiveInt = 10
     quantile: Annotated[float, Field(ge=0, le=1)] = 0.9
     smoothing: Count = 5
+    window: Window = Window.GAUSSIAN
     sigma: PositiveFloat = 3.0
 
 
@@ -252,6 +262,8 @@ class SelectionSection(Section):
         strategies: Which strategies are compared.
         exclude_current: Reach of the first temporal rule, places (Δt1).
         exclude_later: Reach of the second, places (Δt2).
+        passes: Stochastic passes (P), for strategies that make them.
+        members: Networks of an ensemble (M), for the strategy that trains one.
     """
 
     budget: PositiveInt
@@ -259,6 +271,8 @@ class SelectionSection(Section):
     strategies: Annotated[tuple[str, ...], Field(min_length=1)] = ("divergence", "guided-random")
     exclude_current: Count = 15
     exclude_later: Count = 2
+    passes: Annotated[int, Field(ge=2)] = 30
+    members: Annotated[int, Field(ge=2)] = 5
 
 
 class EvaluationSection(Section):

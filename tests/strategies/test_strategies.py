@@ -14,7 +14,10 @@ from thrifty.selection.temporal import Rules
 from thrifty.strategies.catalogue import make_strategies
 from thrifty.strategies.divergence import Divergence
 from thrifty.strategies.random import Random
+from thrifty.strategies.scored import Pipeline
+from thrifty.strategies.strategy import Labelled
 from thrifty.types import Record
+from thrifty.views import Maps, Seen
 
 FRAMES = [Record(f"v-{place:02d}", "v.avi", 8, 8, "v", place, place) for place in range(20)]
 
@@ -36,7 +39,8 @@ def test_divergence_scores_equal_the_paper_s_equations_written_as_loops() -> Non
         torch.from_numpy(rng.normal(0, 3, (2, 1, 5 + k, 7 + k))).float() for k in range(3)
     )
     maps = ClassMaps(levels, 33, 41)
-    scores = Divergence(DivergenceSettings(4, RegionSettings(10))).observe(maps)
+    seen = Seen({Maps(): maps}, 2, [(41, 33)] * 2)
+    scores = Divergence(DivergenceSettings(4, RegionSettings(10))).observe(seen)["score"]
     for image in range(2):
         expected = references.frame_score(references.map_scores(maps, image, 4), 10)
         assert scores[image] == pytest.approx(expected, abs=1e-6)
@@ -46,15 +50,11 @@ def test_divergence_smooths_before_it_chooses() -> None:
     observed = np.zeros(20)
     observed[3] = 1.0  # a lone spike
     observed[10:15] = 0.6  # a stretch that lasts
-    decision = Divergence().decide(FRAMES, observed, 1, [], np.random.default_rng(0))
+    columns, rng = {"score": observed}, np.random.default_rng(0)
+    decision = Divergence().decide(FRAMES, columns, 1, Labelled(), rng)
     assert decision.choice.chosen[0].index == 12
-    plain = Divergence(weights=np.ones(1)).decide(FRAMES, observed, 1, [], np.random.default_rng(0))
-    assert plain.choice.chosen[0].index == 3
-
-
-def test_divergence_without_scores_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match="observe"):
-        Divergence().decide(FRAMES, None, 1, [], np.random.default_rng(0))
+    unsmoothed = Divergence(pipeline=Pipeline(np.ones(1)))
+    assert unsmoothed.decide(FRAMES, columns, 1, Labelled(), rng).choice.chosen[0].index == 3
 
 
 def test_guided_random_keeps_the_rules_and_random_does_not() -> None:
@@ -63,7 +63,9 @@ def test_guided_random_keeps_the_rules_and_random_does_not() -> None:
     for strategy in (guided, free):
         smallest = []
         for seed in range(200):
-            taken = strategy.decide(FRAMES, None, 3, [], np.random.default_rng(seed)).choice.chosen
+            taken = strategy.decide(
+                FRAMES, {}, 3, Labelled(), np.random.default_rng(seed)
+            ).choice.chosen
             places = sorted(choice.index for choice in taken if not choice.dropped)
             smallest += [b - a for a, b in pairwise(places)]
         gaps[strategy.name] = min(smallest)
@@ -75,7 +77,7 @@ def test_random_draws_every_frame_equally_often() -> None:
     for seed in range(2000):
         choice = (
             Random(Rules(0, 0), "random")
-            .decide(FRAMES, None, 5, [], np.random.default_rng(seed))
+            .decide(FRAMES, {}, 5, Labelled(), np.random.default_rng(seed))
             .choice
         )
         counts[[taken.index for taken in choice.chosen]] += 1
@@ -87,7 +89,7 @@ def test_random_does_not_depend_on_the_order_of_the_pool() -> None:
     strategy = Random(Rules(2, 0), "guided-random")
 
     def ids(frames: list[Record]) -> list[str]:
-        choice = strategy.decide(frames, None, 4, [], np.random.default_rng(5)).choice
+        choice = strategy.decide(frames, {}, 4, Labelled(), np.random.default_rng(5)).choice
         return [frames[taken.index].id for taken in choice.chosen]
 
     assert ids(FRAMES) == ids(FRAMES[::-1])
@@ -102,7 +104,7 @@ def test_presets_set_radius_and_tiling() -> None:
     assert isinstance(paper, Divergence)
     assert isinstance(released, Divergence)
     assert isinstance(mixed, Divergence)
-    assert (paper.settings, paper.rules) == (DivergenceSettings.paper(), Rules(4, 2))
+    assert (paper.settings, paper.pipeline.rules) == (DivergenceSettings.paper(), Rules(4, 2))
     assert released.settings == DivergenceSettings.released()
     assert mixed.settings == DivergenceSettings(7, RegionSettings(tiling=Tiling.RELEASED))
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -11,7 +14,10 @@ from thrifty.config import DetectorSection
 from thrifty.detectors.paper import Weights, save_weights
 from thrifty.store.schema import Artifact, Key
 from thrifty.store.store import RunStore
+from thrifty.strategies.strategy import Columns
 from thrifty.types import Detections
+
+_SHAPES = "shapes"
 
 
 def write_weights(
@@ -22,16 +28,47 @@ def write_weights(
     return store.write_file("weights", f"{_name(key)}.safetensors", content)
 
 
-def write_scores(store: RunStore, key: Key, scores: dict[str, float]) -> Artifact:
-    """One row a frame: `id`, `score`."""
-    table = pa.table({"id": list(scores), "score": list(scores.values())})
-    return _write(store, key, "scores", table)
+def write_member(
+    store: RunStore, key: Key, number: int, weights: Weights, settings: DetectorSection
+) -> Artifact:
+    """Weights of a further network of an ensemble, counted from 1."""
+    content = save_weights(weights, settings)
+    return store.write_file(f"member {number}", f"{_name(key)}.member{number}.safetensors", content)
 
 
-def read_scores(store: RunStore, key: Key) -> dict[str, float]:
-    """What `write_scores` wrote."""
-    columns = pq.read_table(store.file(key, "scores")).to_pydict()
-    return dict(zip(columns["id"], columns["score"], strict=True))
+def write_columns(
+    store: RunStore, key: Key, kind: str, ids: Sequence[str], columns: Columns
+) -> Artifact:
+    """One row a frame: `id`, and what a strategy observed; arrays become lists whose shape the metadata tells.
+
+    Args:
+        store: Where to.
+        key: Of which arm and cycle.
+        kind: `scores` of unlabelled frames, or `labelled`.
+        ids: `N` ids.
+        columns: Arrays with `N` rows.
+    """
+    arrays: list[pa.Array] = [pa.array(list(ids), pa.string())]
+    for values in columns.values():
+        flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+        width = int(np.prod(values.shape[1:]))
+        arrays.append(flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, width))
+    shapes = {name: list(values.shape[1:]) for name, values in columns.items()}
+    table = pa.table(arrays, names=["id", *columns])
+    table = table.replace_schema_metadata({_SHAPES: json.dumps(shapes)})
+    return _write(store, key, kind, table)
+
+
+def read_columns(store: RunStore, key: Key, kind: str) -> tuple[list[str], Columns]:
+    """What `write_columns` wrote: ids and columns."""
+    table = pq.read_table(store.file(key, kind))
+    shapes = json.loads((table.schema.metadata or {}).get(_SHAPES.encode(), b"{}"))
+    columns = {}
+    for name, shape in shapes.items():
+        column = table[name].combine_chunks()
+        flat = column.flatten() if shape else column
+        columns[name] = flat.to_numpy(zero_copy_only=False).reshape(len(table), *shape)
+    return table["id"].to_pylist(), columns
 
 
 def write_detections(store: RunStore, key: Key, detections: dict[str, Detections]) -> Artifact:

@@ -40,6 +40,7 @@ class Context:
         store: The run's memory.
         progress: Told how far long work is.
         device: Where detectors run and train.
+        members: Networks trained beside the detector, for ensembles.
     """
 
     recipe: Recipe
@@ -50,6 +51,7 @@ class Context:
     store: RunStore
     progress: Progress
     device: str
+    members: int = 0
 
     @cached_property
     def by_id(self) -> Mapping[str, Record]:
@@ -71,6 +73,12 @@ class Context:
         return PaperDetector(
             self.recipe.detector, self.weights(key), self.recipe.evaluation.threshold, self.device
         )
+
+    def member(self, key: Key, number: int) -> PaperDetector:
+        """A further network of the arm's ensemble, counted from 1; raises as `detector`."""
+        weights = load_weights(self.store.file(key, f"member {number}"))
+        settings = self.recipe
+        return PaperDetector(settings.detector, weights, settings.evaluation.threshold, self.device)
 
     def weights(self, key: Key) -> Weights:
         """The weights trained in one cycle; raises as `detector`."""

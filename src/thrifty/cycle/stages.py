@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from thrifty.cycle.artifacts import read_scores, write_detections, write_scores, write_weights
+from thrifty.cycle.artifacts import (
+    read_columns,
+    write_columns,
+    write_detections,
+    write_member,
+    write_weights,
+)
 from thrifty.cycle.context import SURVEY, Context, previous, stage_seed
-from thrifty.data.frames import CachedFrames
+from thrifty.data.frames import CachedFrames, FrameSet
+from thrifty.detectors.paper import load_weights
+from thrifty.detectors.viewing import look
 from thrifty.engine.local import map_frames
 from thrifty.errors import DataError, FrameError
 from thrifty.evaluation.protocols import Setup
 from thrifty.evaluation.truth import Truth
 from thrifty.store.schema import ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
 from thrifty.store.store import Outcome
-from thrifty.strategies.strategy import Decision, Strategy
+from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, members_of
 from thrifty.training import Example, Plan, fit
 from thrifty.types import Annotations, Detections, Frame, Record, Unreadable
 
@@ -30,24 +39,96 @@ class Stage(Protocol):
 
 
 def score(context: Context, key: Key, strategy: Strategy) -> Outcome:
-    """Pass over the unlabelled pool with the current detector; strategies that need nothing skip it."""
-    if not strategy.needs:
+    """Ask the current detector about the unlabelled pool; strategies that need nothing skip it.
+
+    A strategy that looks back is shown the labelled frames as well, with their labels.
+    """
+    if not strategy.views:
         return Outcome()
-    detector = context.detector(previous(key))
+    looker = _Looker(context, key, strategy)
     candidates = _candidates(context, key)
-    scores: dict[str, float] = {}
-    unreadable: list[UnreadableRow] = []
+    found = looker.look(context.pool, candidates, "scoring")
+    artifacts = [write_columns(context.store, key, "scores", found.ids, found.columns)]
+    if strategy.looks_back:
+        start = context.start
+        known = [
+            looker.look(
+                start.frames,
+                context.readable(start.frames, SURVEY),
+                "looking at the start set",
+                start.labels,
+            ),
+            looker.look(
+                context.pool,
+                _earlier(context, key),
+                "looking at labelled frames",
+                _labels_before(context, key),
+            ),
+        ]
+        ids = [name for part in known for name in part.ids]
+        columns = _joined([part.columns for part in known if part.ids])
+        artifacts.append(write_columns(context.store, key, "labelled", ids, columns))
+    unreadable = [UnreadableRow("pool", result.record.id, result.reason) for result in found.broken]
+    return Outcome(unreadable=unreadable, artifacts=artifacts)
 
-    def observe(frames: Sequence[Frame]) -> Sequence[float]:
-        return [float(value) for value in strategy.observe(detector.class_maps(frames))]
 
-    with context.progress(f"{describe(key)}: scoring", len(candidates), "frames") as step:
-        for result in map_frames(observe, context.pool, candidates, step):
-            if isinstance(result, Unreadable):
-                unreadable.append(UnreadableRow("pool", result.record.id, result.reason))
-            else:
-                scores[result[0].id] = result[1]
-    return Outcome(unreadable=unreadable, artifacts=[write_scores(context.store, key, scores)])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What a strategy kept of frames, by their ids, and the frames that could not be decoded."""
+
+    ids: Sequence[str]
+    columns: Columns
+    broken: Sequence[Unreadable]
+
+
+class _Looker:
+    """A detector, and what one strategy asks of it."""
+
+    def __init__(self, context: Context, key: Key, strategy: Strategy) -> None:
+        self._context, self._key, self._strategy = context, key, strategy
+        self._detector = context.detector(previous(key))
+        self._members = [
+            context.member(previous(key), number) for number in range(1, members_of([strategy]) + 1)
+        ]
+
+    def look(
+        self,
+        frames: FrameSet,
+        records: Sequence[Record],
+        doing: str,
+        labels: Mapping[str, Annotations] | None = None,
+    ) -> _Look:
+        """Ask about frames, batch by batch."""
+
+        def observe(batch: Sequence[Frame]) -> Sequence[Columns]:
+            seen = look(self._detector, batch, self._strategy.views, self._members)
+            drawn = None if labels is None else [labels[frame.record.id] for frame in batch]
+            columns = self._strategy.observe(seen, drawn)
+            return [
+                {name: values[number] for name, values in columns.items()}
+                for number in range(len(batch))
+            ]
+
+        rows: dict[str, Columns] = {}
+        broken: list[Unreadable] = []
+        title = f"{describe(self._key)}: {doing}"
+        with self._context.progress(title, len(records), "frames") as step:
+            for result in map_frames(observe, frames, records, step):
+                if isinstance(result, Unreadable):
+                    broken.append(result)
+                else:
+                    rows[result[0].id] = result[1]
+        columns = {
+            name: np.stack([np.asarray(row[name]) for row in rows.values()])
+            for name in (next(iter(rows.values())) if rows else ())
+        }
+        return _Look(list(rows), columns, broken)
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    return {
+        name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())
+    }
 
 
 def select(context: Context, key: Key, strategy: Strategy) -> Outcome:
@@ -56,17 +137,18 @@ def select(context: Context, key: Key, strategy: Strategy) -> Outcome:
     A strategy that scored nothing may choose a frame that turns out unreadable; it is set aside, and the choice is
     made again from the rest.
     """
-    scores = read_scores(context.store, key) if strategy.needs else None
+    ids, columns = read_columns(context.store, key, "scores") if strategy.views else ([], {})
+    rows = {record_id: row for row, record_id in enumerate(ids)}
+    labelled = _labelled(context, key, strategy)
     unreadable: list[UnreadableRow] = []
     while True:
         aside = {row.record_id for row in unreadable}
         candidates = [record for record in _candidates(context, key) if record.id not in aside]
-        observed = (
-            None if scores is None else np.array([scores[record.id] for record in candidates])
-        )
+        places = [rows[record.id] for record in candidates] if strategy.views else []
+        observed = {name: values[places] for name, values in columns.items()}
         rng = np.random.default_rng(stage_seed(key.seed, key.cycle, "select"))
         budget = context.recipe.selection.budget
-        decision = strategy.decide(candidates, observed, budget, _earlier(context, key), rng)
+        decision = strategy.decide(candidates, observed, budget, labelled, rng)
         broken = _undecodable(
             context, [candidates[chosen.index] for chosen in decision.choice.chosen]
         )
@@ -79,6 +161,25 @@ def select(context: Context, key: Key, strategy: Strategy) -> Outcome:
         unreadable += broken
 
 
+def _labelled(context: Context, key: Key, strategy: Strategy) -> Labelled:
+    """What is known of labelled frames."""
+    earlier = _labels_before(context, key)
+    drawn = [*context.start.labels.values(), *earlier.values()]
+    kinds = np.concatenate([np.zeros(0, np.int64), *(one.classes[~one.ignore] for one in drawn)])
+    classes = context.recipe.detector.class_count
+    instances = np.bincount(kinds if classes > 1 else np.zeros_like(kinds), minlength=classes)
+    columns = read_columns(context.store, key, "labelled")[1] if strategy.looks_back else {}
+    return Labelled(_earlier(context, key), columns, instances)
+
+
+def _labels_before(context: Context, key: Key) -> dict[str, Annotations]:
+    """Labels collected in the arm's earlier cycles, by record id."""
+    labels: dict[str, Annotations] = {}
+    for cycle in range(1, key.cycle):
+        labels |= context.store.labels(Key(key.seed, key.strategy, cycle))
+    return labels
+
+
 def submit(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa: ARG001 - the signature of a stage
     """Send the chosen frames to the oracle."""
     return Outcome(batch=context.oracle.submit(_chosen(context, key)))
@@ -89,11 +190,9 @@ def collect(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa:
     return Outcome(labels=context.oracle.collect(context.store.batch(key), _chosen(context, key)))
 
 
-def train(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa: ARG001 - the signature of a stage
-    """Train on X_al alone, from the weights trained on X_l."""
-    labels: dict[str, Annotations] = {}
-    for cycle in range(1, key.cycle + 1):
-        labels |= context.store.labels(Key(key.seed, key.strategy, cycle))
+def train(context: Context, key: Key, strategy: Strategy) -> Outcome:
+    """Train on X_al alone, from the weights trained on X_l; an ensemble's further networks likewise."""
+    labels = _labels_before(context, Key(key.seed, key.strategy, key.cycle + 1))
     examples = [Example(context.by_id[record_id], drawn) for record_id, drawn in labels.items()]
     settings = context.recipe.training
     plan = Plan(
@@ -105,10 +204,15 @@ def train(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa: A
         device=context.device,
         title=f"{describe(key)}: training",
     )
-    weights = fit(
-        plan, context.cached_pool, examples, context.weights(Key(key.seed)), context.progress
-    )
-    return Outcome(artifacts=[write_weights(context.store, key, weights, context.recipe.detector)])
+    start = Key(key.seed)
+    weights = fit(plan, context.cached_pool, examples, context.weights(start), context.progress)
+    artifacts = [write_weights(context.store, key, weights, context.recipe.detector)]
+    for number in range(1, members_of([strategy]) + 1):
+        seed = stage_seed(key.seed, key.cycle, f"train member {number}")
+        begin = load_weights(context.store.file(start, f"member {number}"))
+        more = fit(replace(plan, seed=seed), context.cached_pool, examples, begin, context.progress)
+        artifacts.append(write_member(context.store, key, number, more, context.recipe.detector))
+    return Outcome(artifacts=artifacts)
 
 
 def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Outcome:  # noqa: ARG001
@@ -152,8 +256,14 @@ def train_start(context: Context, key: Key) -> Outcome:
         device=context.device,
         title=f"{describe(key)}: training",
     )
-    weights = fit(plan, CachedFrames(start.frames), examples, None, context.progress)
-    return Outcome(artifacts=[write_weights(context.store, key, weights, context.recipe.detector)])
+    frames = CachedFrames(start.frames)
+    weights = fit(plan, frames, examples, None, context.progress)
+    artifacts = [write_weights(context.store, key, weights, context.recipe.detector)]
+    for number in range(1, context.members + 1):
+        seed = stage_seed(key.seed, 0, f"train member {number}")
+        more = fit(replace(plan, seed=seed), frames, examples, None, context.progress)
+        artifacts.append(write_member(context.store, key, number, more, context.recipe.detector))
+    return Outcome(artifacts=artifacts)
 
 
 def survey(context: Context) -> Outcome:
@@ -216,6 +326,7 @@ def _choice_rows(candidates: Sequence[Record], decision: Decision) -> list[Choic
             float(decision.scores[chosen.index]),
             float(decision.smoothed[chosen.index]),
             ",".join(chosen.dropped),
+            decision.reasons[rank] if decision.reasons else "",
         )
         for rank, chosen in enumerate(decision.choice.chosen)
     ]

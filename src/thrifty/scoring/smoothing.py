@@ -27,6 +27,25 @@ def gaussian_weights(reach: int = REACH, sigma: float = SIGMA) -> FloatArray:
     return np.asarray(np.exp(-(offsets**2) / (2.0 * sigma**2)))
 
 
+def triangular_weights(reach: int = REACH) -> FloatArray:
+    """Weights that fall in a straight line to zero just beyond the reach.
+
+    >>> triangular_weights(1)
+    array([0.5, 1. , 0.5])
+    """
+    offsets = np.arange(-reach, reach + 1, dtype=np.float64)
+    return 1.0 - np.abs(offsets) / (reach + 1)
+
+
+def uniform_weights(reach: int = REACH) -> FloatArray:
+    """The same weight for every frame within reach.
+
+    >>> uniform_weights(1)
+    array([1., 1., 1.])
+    """
+    return np.ones(2 * reach + 1)
+
+
 def smooth(scores: FloatArray, timeline: Timeline, weights: FloatArray) -> FloatArray:
     """Smooth each score with its neighbours in time (equation 6).
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData()
-VERSION = 2
+VERSION = 3
 
 
 def _arm(*, key: bool = True) -> list[Column[object]]:
@@ -38,6 +38,7 @@ CHOICE = Table(
     Column("score", Float, nullable=False),
     Column("smoothed", Float, nullable=False),
     Column("dropped", String, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 HELD = Table(
     "held",
@@ -108,6 +109,7 @@ class ChoiceRow:
     score: float
     smoothed: float
     dropped: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,8 @@ class RunStore:
         """The frames of one cycle, in the order taken."""
         rows = sorted(self._rows(schema.CHOICE, key), key=lambda row: int(row.rank))
         return [
-            ChoiceRow(row.rank, row.record_id, row.score, row.smoothed, row.dropped) for row in rows
+            ChoiceRow(row.rank, row.record_id, row.score, row.smoothed, row.dropped, row.reason)
+            for row in rows
         ]
 
     def held(self, key: Key) -> list[HeldRow]:

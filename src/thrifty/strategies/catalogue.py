@@ -1,26 +1,69 @@
-"""From a recipe's words to strategies."""
+"""From a recipe's words to strategies: those of the house, and those that other packages register.
+
+A package adds its own by an entry point of the group `thrifty.strategies`, whose name is the strategy's and whose object is a
+function from a recipe to a `Strategy`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import entry_points
 
-from thrifty.config import Preset, Recipe
+import numpy as np
+
+from thrifty.config import Preset, Recipe, Statistic, Window
 from thrifty.errors import CapabilityError, RecipeError
+from thrifty.scoring import box_scores
+from thrifty.scoring.box_scores import Aggregate
 from thrifty.scoring.forms import DivergenceSettings
 from thrifty.scoring.regions import RegionSettings
-from thrifty.scoring.smoothing import gaussian_weights
+from thrifty.scoring.smoothing import gaussian_weights, triangular_weights, uniform_weights
+from thrifty.scoring.uncertainty import Measure
+from thrifty.selection.k_centre import k_centre, robust_k_centre
+from thrifty.selection.streaming import streaming_k_centre
 from thrifty.selection.temporal import Rules
+from thrifty.strategies.box_doubt import BoxDoubt, Margin, Stability, Tightness
+from thrifty.strategies.consistency import Consistency
+from thrifty.strategies.convex import Convex
+from thrifty.strategies.div_proto import DivProto
 from thrifty.strategies.divergence import Divergence
+from thrifty.strategies.diverse import Diverse
+from thrifty.strategies.doubt import PixelDoubt
+from thrifty.strategies.ppal import Ppal
 from thrifty.strategies.random import Random
-from thrifty.strategies.strategy import Strategy
-from thrifty.types import Need
+from thrifty.strategies.scored import Pipeline
+from thrifty.strategies.strategy import Strategy, needs_of
+from thrifty.types import FloatArray, Need
+from thrifty.views import Maps, Members, Passes
+
+GROUP = "thrifty.strategies"
+"""Group of the entry points."""
+_PLAIN = np.ones(1)
+_FREE = Rules(0, 0)
+
+Factory = Callable[[Recipe], Strategy]
 
 
 def _rules(recipe: Recipe) -> Rules:
     return Rules(recipe.selection.exclude_current, recipe.selection.exclude_later)
 
 
-def _divergence(recipe: Recipe) -> Strategy:
+def _weights(recipe: Recipe) -> FloatArray:
+    settings = recipe.score
+    if settings.window is Window.TRIANGULAR:
+        return triangular_weights(settings.smoothing)
+    if settings.window is Window.UNIFORM:
+        return uniform_weights(settings.smoothing)
+    return gaussian_weights(settings.smoothing, settings.sigma)
+
+
+def _pipeline(recipe: Recipe) -> Pipeline:
+    return Pipeline(_weights(recipe), _rules(recipe))
+
+
+def _divergence_settings(recipe: Recipe) -> DivergenceSettings:
     settings = recipe.score
     preset = (
         DivergenceSettings.released()
@@ -34,19 +77,131 @@ def _divergence(recipe: Recipe) -> Strategy:
         top=settings.top,
         quantile=settings.quantile,
     )
-    radius = preset.radius if settings.radius is None else settings.radius
-    return Divergence(
-        settings=DivergenceSettings(radius, regions),
-        weights=gaussian_weights(settings.smoothing, settings.sigma),
-        rules=_rules(recipe),
+    return DivergenceSettings(
+        preset.radius if settings.radius is None else settings.radius, regions
     )
 
 
-_KNOWN: dict[str, Callable[[Recipe], Strategy]] = {
-    "divergence": _divergence,
-    "guided-random": lambda recipe: Random(_rules(recipe), "guided-random"),
-    "random": lambda _recipe: Random(Rules(0, 0), "random"),
-}
+def _divergence(
+    recipe: Recipe, name: str, *, mean: bool = False, smooth: bool = True, rules: bool = True
+) -> Strategy:
+    """The paper's strategy, or what is left of it without one of its parts."""
+    settings = _divergence_settings(recipe)
+    if mean:
+        settings = replace(settings, regions=replace(settings.regions, statistic=Statistic.MEAN))
+    pipeline = Pipeline(_weights(recipe) if smooth else _PLAIN, _rules(recipe) if rules else _FREE)
+    return Divergence(settings, pipeline, name)
+
+
+def _doubt(
+    recipe: Recipe,
+    name: str,
+    measure: Measure,
+    view: Callable[[Recipe], Maps | Passes | Members],
+    *,
+    mean: bool = False,
+) -> Strategy:
+    regions = _divergence_settings(recipe).regions
+    if mean:
+        regions = replace(regions, statistic=Statistic.MEAN)
+    return PixelDoubt(name, measure, view(recipe), regions, _pipeline(recipe))
+
+
+def _passes(recipe: Recipe, drop: float) -> Passes:
+    return Passes(recipe.selection.passes, drop)
+
+
+def _margin(recipe: Recipe, name: str, how: Aggregate) -> Strategy:
+    return Margin(name, how, _pipeline(recipe))
+
+
+def _rows() -> Mapping[str, Factory]:
+    one, half, tenth = (
+        lambda _recipe: Maps(),
+        partial(_passes, drop=0.5),
+        partial(_passes, drop=0.1),
+    )
+    doubts: Mapping[str, Factory] = {
+        name: partial(_doubt, name=name, measure=measure, view=view, mean=mean)
+        for name, measure, view, mean in (
+            ("entropy", Measure.ENTROPY, one, False),
+            ("mc-dropout-0.5", Measure.BALD, half, False),
+            ("mc-dropout-0.1", Measure.BALD, tenth, False),
+            ("bald", Measure.BALD, half, True),
+            ("variation-ratio", Measure.VARIATION_RATIO, half, False),
+            ("mean-deviation", Measure.MEAN_DEVIATION, half, False),
+            ("ensemble", Measure.BALD, lambda recipe: Members(recipe.selection.members), False),
+            ("white-box", Measure.DISAGREEMENT, one, False),
+        )
+    }
+    divergences: Mapping[str, Factory] = {
+        "divergence": partial(_divergence, name="divergence"),
+        "divergence-mean": partial(_divergence, name="divergence-mean", mean=True),
+        "divergence-unsmoothed": partial(_divergence, name="divergence-unsmoothed", smooth=False),
+        "divergence-unruled": partial(_divergence, name="divergence-unruled", rules=False),
+    }
+    boxes: Mapping[str, Factory] = {
+        "margin-sum": partial(_margin, name="margin-sum", how="sum"),
+        "margin-mean": partial(_margin, name="margin-mean", how="mean"),
+        "margin-max": partial(_margin, name="margin-max", how="max"),
+        "tightness": lambda recipe: Tightness("tightness", _pipeline(recipe)),
+        "stability": lambda recipe: Stability("stability", _pipeline(recipe)),
+        "black-box": lambda recipe: BoxDoubt(
+            "black-box", box_scores.least_confident_class, _pipeline(recipe)
+        ),
+        "black-box-sum": lambda recipe: BoxDoubt(
+            "black-box-sum", partial(box_scores.entropies, how="sum"), _pipeline(recipe)
+        ),
+        "black-box-max": lambda recipe: BoxDoubt(
+            "black-box-max", partial(box_scores.entropies, how="max"), _pipeline(recipe)
+        ),
+        "consistency": lambda recipe: Consistency("consistency", _pipeline(recipe)),
+    }
+    diverse: Mapping[str, Factory] = {
+        "core-set": lambda _recipe: Diverse("core-set", "deep", k_centre),
+        "core-set-robust": lambda _recipe: Diverse("core-set-robust", "deep", robust_k_centre),
+        "farthest-first": lambda _recipe: Diverse("farthest-first", "last", k_centre),
+        "streaming-core-set": lambda _recipe: Diverse(
+            "streaming-core-set", "deep", streaming_k_centre
+        ),
+        "convex": lambda recipe: Convex(_divergence_settings(recipe).regions),
+        "ppal": lambda _recipe: Ppal(),
+        "div-proto": lambda _recipe: DivProto(),
+    }
+    chance: Mapping[str, Factory] = {
+        "guided-random": lambda recipe: Random(_rules(recipe), "guided-random"),
+        "random": lambda _recipe: Random(_FREE, "random"),
+    }
+    return {**divergences, **chance, **doubts, **boxes, **diverse}
+
+
+ROWS = _rows()
+"""The strategies of the house, by name."""
+
+
+def known() -> dict[str, Factory]:
+    """All strategies by name: those of the house, and what other packages registered.
+
+    Raises:
+        RecipeError: A package registers a name of the house, or cannot be loaded.
+    """
+    found = dict(ROWS)
+    for entry in entry_points(group=GROUP):
+        if entry.name in ROWS:
+            raise RecipeError(
+                f"{entry.value}: registers the strategy '{entry.name}', which thrifty has itself; rename it"
+            )
+        found[entry.name] = partial(_registered, entry.name, entry.value, entry.load)
+    return found
+
+
+def _registered(name: str, place: str, load: Callable[[], Factory], recipe: Recipe) -> Strategy:
+    try:
+        return load()(recipe)
+    except Exception as error:
+        raise RecipeError(
+            f"strategy '{name}': {place} cannot be made ({type(error).__name__}: {error}); correct or uninstall it"
+        ) from error
 
 
 def make_strategies(recipe: Recipe, gives: frozenset[Need]) -> list[Strategy]:
@@ -60,21 +215,22 @@ def make_strategies(recipe: Recipe, gives: frozenset[Need]) -> list[Strategy]:
         RecipeError: A name is unknown.
         CapabilityError: A strategy needs what the detector cannot give; the message names those that fit.
     """
-    unknown = [name for name in recipe.selection.strategies if name not in _KNOWN]
+    factories = known()
+    unknown = [name for name in recipe.selection.strategies if name not in factories]
     if unknown:
         raise RecipeError(
-            f"recipe '{recipe.name}': unknown strategy '{unknown[0]}'; choose from {', '.join(_KNOWN)}"
+            f"recipe '{recipe.name}': unknown strategy '{unknown[0]}'; choose from {', '.join(factories)}"
         )
-    strategies = [_KNOWN[name](recipe) for name in recipe.selection.strategies]
+    strategies = [factories[name](recipe) for name in recipe.selection.strategies]
     _check_needs(strategies, recipe, gives)
     return strategies
 
 
 def _check_needs(strategies: Sequence[Strategy], recipe: Recipe, gives: frozenset[Need]) -> None:
     for strategy in strategies:
-        lacking = sorted(strategy.needs - gives)
+        lacking = sorted(needs_of(strategy) - gives)
         if lacking:
-            fitting = [name for name, make in _KNOWN.items() if make(recipe).needs <= gives]
+            fitting = [name for name, make in ROWS.items() if needs_of(make(recipe)) <= gives]
             raise CapabilityError(
                 f"strategy '{strategy.name}' needs {', '.join(lacking)}, which this detector cannot give; "
                 f"strategies that fit: {', '.join(fitting)}"

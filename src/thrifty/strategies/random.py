@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
-from thrifty.maps import ClassMaps
-from thrifty.selection.temporal import Rules, choose
-from thrifty.strategies.strategy import Decision
-from thrifty.types import FloatArray, Need, Record
+from thrifty.selection.temporal import Rules
+from thrifty.strategies.scored import Pipeline, ScoredStrategy
+from thrifty.strategies.strategy import Columns, Decision, Labelled
+from thrifty.types import FloatArray, Record
+from thrifty.views import Seen
 
 
-@dataclass(frozen=True)
-class Random:
+class Random(ScoredStrategy):
     """Uniform scores, so every frame that the rules allow is as likely as any other.
 
-    Attributes:
+    Args:
         rules: Reach of the temporal rules; `Rules(0, 0)` draws freely.
         name: The name in recipes and tables.
     """
 
-    rules: Rules
-    name: str
-    needs: frozenset[Need] = frozenset()
+    def __init__(self, rules: Rules, name: str) -> None:
+        super().__init__(name, Pipeline(np.ones(1), rules))
 
-    def observe(self, maps: ClassMaps) -> FloatArray:
-        """Nothing is observed: a zero for each of the `B` frames."""
-        return np.zeros(len(maps.levels[0]))
-
-    def score_map(self, maps: ClassMaps) -> Tensor | None:  # noqa: ARG002 - chance looks at nothing
-        """There is none."""
-        return None
+    def scores(self, seen: Seen) -> FloatArray:
+        """Nothing is looked at: a zero for each of the `B` frames."""
+        return np.zeros(len(seen))
 
     def decide(
         self,
         candidates: Sequence[Record],
-        observed: FloatArray | None,  # noqa: ARG002 - chance looks at nothing
+        observed: Columns,  # noqa: ARG002 - chance looks at nothing
         budget: int,
-        earlier: Sequence[Record],
+        labelled: Labelled,
         rng: np.random.Generator,
     ) -> Decision:
         """Draw scores in the order of ids, so that the order of the pool changes nothing, and choose."""
         scores = np.empty(len(candidates))
         by_id = np.argsort([record.id for record in candidates])
         scores[by_id] = rng.random(len(candidates))
-        return Decision(scores, scores, choose(candidates, scores, budget, self.rules, earlier))
+        return self.pipeline.decide(candidates, scores, budget, labelled)

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from thrifty.maps import ClassMaps
 from thrifty.selection.temporal import Choice
-from thrifty.types import FloatArray, Need, Record
+from thrifty.types import Annotations, FloatArray, IntArray, Need, Record
+from thrifty.views import Members, Seen, View
+
+Columns = Mapping[str, npt.NDArray[np.generic]]
+"""What a strategy keeps of frames: by name, arrays with a row for each frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """What is known of the frames that are labelled.
+
+    Attributes:
+        records: Frames of the pool that were chosen in earlier cycles; the start set is not among them.
+        columns: What the strategy observed in all labelled frames, the start set's first, then those of `records`; empty
+            for a strategy that does not look at them.
+        instances: Objects of each class in all labels so far, the start set's included: `C` int64.
+    """
+
+    records: Sequence[Record] = ()
+    columns: Columns = field(default_factory=dict)
+    instances: IntArray = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,11 +43,13 @@ class Decision:
         scores: `N` scores of the candidates, in their order.
         smoothed: `N` scores as they were ranked.
         choice: Which candidates were taken, and which were held back by a rule.
+        reasons: For each chosen frame, in the order taken, what chose it, in words; empty where the score says it all.
     """
 
     scores: FloatArray
     smoothed: FloatArray
     choice: Choice
+    reasons: tuple[str, ...] = ()
 
 
 class Strategy(Protocol):
@@ -38,12 +61,27 @@ class Strategy(Protocol):
         ...
 
     @property
-    def needs(self) -> frozenset[Need]:
-        """What the detector must give; where it is empty, no pass over the pool is made."""
+    def views(self) -> frozenset[View[object]]:
+        """How the detector must be asked about every unlabelled frame; where it is empty, no pass over the pool is made."""
         ...
 
-    def observe(self, maps: ClassMaps) -> FloatArray:
-        """Reduce the outputs for a batch of frames to `B` numbers; called once per unlabelled frame and cycle."""
+    @property
+    def looks_back(self) -> bool:
+        """Whether it observes the labelled frames too."""
+        ...
+
+    @property
+    def cycles(self) -> int | None:
+        """How many cycles it takes part in; as many as the recipe has if `None`."""
+        ...
+
+    def observe(self, seen: Seen, labels: Sequence[Annotations] | None = None) -> Columns:
+        """Reduce what the detector said of a batch to `B` rows; called once per frame and cycle.
+
+        Args:
+            seen: Answers to `views`.
+            labels: Of labelled frames, what people drew on them; `None` for unlabelled ones.
+        """
         ...
 
     def score_map(self, maps: ClassMaps) -> Tensor | None:
@@ -53,18 +91,29 @@ class Strategy(Protocol):
     def decide(
         self,
         candidates: Sequence[Record],
-        observed: FloatArray | None,
+        observed: Columns,
         budget: int,
-        earlier: Sequence[Record],
+        labelled: Labelled,
         rng: np.random.Generator,
     ) -> Decision:
         """Choose `budget` of the candidates.
 
         Args:
             candidates: `N` unlabelled, readable records.
-            observed: `N` numbers from `observe`, or `None` for a strategy that needs nothing.
+            observed: `N` rows from `observe`; nothing for a strategy without views.
             budget: Frames to take.
-            earlier: Records chosen in earlier cycles.
+            labelled: What is known of labelled frames.
             rng: The only source of chance.
         """
         ...
+
+
+def members_of(strategies: Sequence[Strategy]) -> int:
+    """Networks that have to be trained beside the detector, for the strategy that asks for most."""
+    wanted = [view.count for one in strategies for view in one.views if isinstance(view, Members)]
+    return max(wanted, default=1) - 1
+
+
+def needs_of(strategy: Strategy) -> frozenset[Need]:
+    """What a detector must be able to give for a strategy."""
+    return frozenset(need for view in strategy.views for need in view.needs)

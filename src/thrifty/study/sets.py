@@ -15,7 +15,7 @@ from thrifty.oracles.simulated import SimulatedOracle
 from thrifty.progress import Progress
 from thrifty.store.store import RunStore
 from thrifty.strategies.catalogue import make_strategies
-from thrifty.strategies.strategy import Strategy
+from thrifty.strategies.strategy import Strategy, members_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,7 @@ def make_context(
     recipe: Recipe, sets: Sets, store: RunStore, progress: Progress, device: str
 ) -> tuple[Context, list[Strategy]]:
     """As `open_context`, from sets that are open already."""
+    strategies = make_strategies(recipe, PaperDetector.gives)
     context = Context(
         recipe=recipe,
         start=LabelledFrames(sets.start.frames, sets.start.labels),
@@ -65,8 +66,9 @@ def make_context(
         store=store,
         progress=progress,
         device=device,
+        members=members_of(strategies),
     )
-    return context, make_strategies(recipe, PaperDetector.gives)
+    return context, strategies
 
 
 def digest(recipe: Recipe, sets: Sets) -> str:
