@@ -213,11 +213,8 @@ def _observed(
 def _check_columns(strategy: Strategy, observed: Columns, frames: Sequence[Frame]) -> None:
     for name, values in observed.items():
         finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-        _demand(
-            finite.all(),
-            f"{strategy.name}: column '{name}' is not finite in frame "
-            f"{frames[int(np.flatnonzero(~finite)[0])].record.label}",
-        )
+        bad = [frame.record.label for frame, fine in zip(frames, finite, strict=True) if not fine]
+        _demand(not bad, f"{strategy.name}: column '{name}' is not finite in frame {bad[:1]}")
 
 
 def _labelled(strategy: Strategy, pool: SmallPool) -> Labelled:
@@ -254,7 +251,7 @@ def _check_decision(strategy: Strategy, decision: Decision, count: int, budget: 
     )
 
 
-def _demand(kept: bool, message: str) -> None:
+def _demand(kept: object, message: str) -> None:
     """An assertion that stays where Python leaves out its own."""
     if not kept:
         raise AssertionError(message)
