@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from thrifty.data.detections.catalogue import read_detections
 
 from thrifty import boxes as geometry
+from thrifty.data.detections.catalogue import read_detections
 from thrifty.data.formats.catalogue import read_dataset
 from thrifty.errors import DataError
 from thrifty.evaluation import average_precision as module
