@@ -213,7 +213,11 @@ def _observed(
 def _check_columns(strategy: Strategy, observed: Columns, frames: Sequence[Frame]) -> None:
     for name, values in observed.items():
         finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-        bad = [frame.record.label for frame, fine in zip(frames, finite, strict=True) if not fine]
+        bad = [
+            frame.record.label
+            for frame, fine in zip(frames, np.atleast_1d(finite), strict=True)
+            if not fine
+        ]
         _demand(not bad, f"{strategy.name}: column '{name}' is not finite in frame {bad[:1]}")
 
 

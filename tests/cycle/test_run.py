@@ -238,7 +238,7 @@ def _change(tiny: TinyData, folder: Path, old: str, new: str) -> Any:
             '"random"]',
             '"oracle"]',
             RecipeError,
-            "unknown strategy 'oracle'; choose from divergence, guided-random, random",
+            "unknown strategy 'oracle'; choose from divergence, .*, whole-pool",
         ),
     ],
 )

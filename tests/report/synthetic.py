@@ -66,7 +66,17 @@ def point(
     fppi = np.geomspace(0.004, 6.0, 60)
     rates = np.clip(miss_rate * fppi ** (-0.22), 0, 1)
     return Point(
-        strategy, seed, cycle, labelled, people, miss_rate, min(1.0, miss_rate * 1.6), fppi, rates
+        strategy,
+        seed,
+        cycle,
+        labelled,
+        people,
+        miss_rate,
+        min(1.0, miss_rate * 1.6),
+        0.5,
+        0.7,
+        fppi,
+        rates,
     )
 
 

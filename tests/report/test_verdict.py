@@ -23,13 +23,14 @@ def test_verdict_names_figures_ratio_and_seeds() -> None:
     assert verdict(summarize(points)) == (
         (
             "After 60 labelled frames divergence misses 0.31 of the people at one false positive per image, "
-            "guided-random 0.38 (means of 3 seeds; the ranges do not overlap; divergence is the lower in 3 of 3)."
+            "guided-random 0.38 (means of 3 seeds; divergence is the lower in 3 of 3, which so few seeds cannot tell "
+            "from chance, p = 0.250)."
         ),
         "Its chosen frames hold 2.10 times the people that guided-random’s hold; the paper reports 2.08 on Caltech.",
     )
 
 
-def test_verdict_admits_overlap_and_defeat() -> None:
+def test_verdict_admits_chance_and_defeat() -> None:
     rates = {"divergence": (0.40, 0.36), "guided-random": (0.35, 0.37)}
     points = [
         synthetic.point(name, s, 1, rate, 50, 20)
@@ -37,7 +38,7 @@ def test_verdict_admits_overlap_and_defeat() -> None:
         for s, rate in enumerate(pair)
     ]
     assert (
-        "means of 2 seeds; the ranges overlap; divergence is the lower in 1 of 2"
+        "means of 2 seeds; divergence is the lower in 1 of 2, which so few seeds cannot tell from chance"
         in verdict(summarize(points))[0]
     )
 
@@ -84,3 +85,12 @@ def test_no_people_in_the_reference_leaves_no_ratio() -> None:
         synthetic.point("guided-random", 0, 1, 0.4, 0, 20),
     ]
     assert [row.ratio for row in summarize(points).rows] == [None, None]
+
+
+def test_verdict_of_enough_seeds_says_what_is_no_chance() -> None:
+    points = [
+        synthetic.point(name, seed, 1, rate + 0.01 * (seed % 3), 50, 20)
+        for name, rate in (("divergence", 0.3), ("guided-random", 0.4))
+        for seed in range(8)
+    ]
+    assert "the lower in 8 of 8, which is no chance, p = 0.008" in verdict(summarize(points))[0]

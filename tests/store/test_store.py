@@ -35,7 +35,7 @@ def test_what_a_stage_leaves_is_there_after_reopening(tmp_path: Path) -> None:
         store.finish(
             KEY,
             "evaluate",
-            Outcome(evaluation=EvaluationRow(0.5, 0.6, [0.0, 1.0], [0.9, 0.5])),
+            Outcome(evaluation=EvaluationRow(0.5, 0.6, 0.3, 0.4, [0.0, 1.0], [0.9, 0.5])),
             4.0,
         )
     with open_store(tmp_path / "run", "r", "d") as store:
@@ -48,7 +48,7 @@ def test_what_a_stage_leaves_is_there_after_reopening(tmp_path: Path) -> None:
         assert labels["b"].ignore.tolist() == [False, True]
         assert store.batch(KEY) == "x"
         assert store.file(KEY, "weights").read_bytes() == b"abc"
-        assert store.evaluation(KEY) == EvaluationRow(0.5, 0.6, [0.0, 1.0], [0.9, 0.5])
+        assert store.evaluation(KEY) == EvaluationRow(0.5, 0.6, 0.3, 0.4, [0.0, 1.0], [0.9, 0.5])
         assert store.evaluation(Key(3, "random", 1)) is None
         assert store.is_done(KEY, "select")
         assert not store.is_done(KEY, "score")

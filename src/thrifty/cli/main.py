@@ -98,6 +98,7 @@ def run(
     from thrifty.report.gather import gather
     from thrifty.report.page import write
     from thrifty.report.summary import summarize
+    from thrifty.study.comparison import measurements, write_measurements
     from thrifty.study.run import execute, open_run
     from thrifty.study.summary import figures
 
@@ -109,9 +110,13 @@ def run(
     ):
         execute(opened, jobs or (1 if place == "cuda" else os.cpu_count() or 1))
         page = out / "report.html"
-        write(gather(opened), page)
-        summary = summarize(figures(opened.context))
-    Console().print(summary_table(summary, len(settings.seeds)))
+        content = gather(opened)
+        write(content, page)
+        points = figures(opened.context)
+        write_measurements(measurements(points), out / "learning_curves.csv")
+    Console().print(summary_table(summarize(points), len(settings.seeds)))
+    for strategy, [sentence, *_] in content.findings.items():
+        typer.echo(f"{strategy}: {sentence}")
     typer.echo(f"page: {page}")
 
 

@@ -22,4 +22,8 @@ def summary_table(summary: Summary, seeds: int) -> Table:
                 number(row.miss.mean if row.miss else None),
             )
             table.add_row(strategy, *cells, count(row.people.mean), end_section=row is rows[-1])
+    if summary.ceiling:
+        row = summary.ceiling
+        miss = number(row.miss.mean if row.miss else None)
+        table.add_row(row.strategy, "", count(row.labelled.mean), miss, count(row.people.mean))
     return table

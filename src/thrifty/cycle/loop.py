@@ -45,10 +45,10 @@ def start_chain(seed: int) -> list[Task]:
     return [Task(Key(seed), "train"), Task(Key(seed), "evaluate")]
 
 
-def arm_chain(recipe: Recipe, seed: int, strategy: str) -> list[Task]:
+def arm_chain(recipe: Recipe, seed: int, strategy: Strategy) -> list[Task]:
     """All cycles of one strategy under one seed."""
-    cycles = range(1, recipe.selection.cycles + 1)
-    return [Task(Key(seed, strategy, cycle), stage) for cycle in cycles for stage in STAGES]
+    cycles = range(1, (strategy.cycles or recipe.selection.cycles) + 1)
+    return [Task(Key(seed, strategy.name, cycle), stage) for cycle in cycles for stage in STAGES]
 
 
 def perform(context: Context, strategies: Sequence[Strategy], task: Task) -> Done:
@@ -80,12 +80,12 @@ def remaining(store: RunStore, chain: Sequence[Task]) -> list[Task]:
     return [task for task in chain if not store.is_done(task.key, task.stage)]
 
 
-def in_order(recipe: Recipe) -> Iterator[Task]:
+def in_order(recipe: Recipe, strategies: Sequence[Strategy]) -> Iterator[Task]:
     """Every task of a run, one after the other."""
     yield from survey_chain()
     for seed in recipe.seeds:
         yield from start_chain(seed)
-        for strategy in recipe.selection.strategies:
+        for strategy in strategies:
             yield from arm_chain(recipe, seed, strategy)
 
 
@@ -95,6 +95,6 @@ def run_all(context: Context, strategies: Sequence[Strategy]) -> None:
     Raises:
         ThriftyError: Whatever the stages raise; what was committed before stays.
     """
-    for task in in_order(context.recipe):
+    for task in in_order(context.recipe, strategies):
         if not context.store.is_done(task.key, task.stage):
             commit(context.store, perform(context, strategies, task))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from thrifty.detectors.paper import load_weights
 from thrifty.detectors.viewing import look
 from thrifty.engine.local import map_frames
 from thrifty.errors import DataError, FrameError
+from thrifty.evaluation.average_precision import average_precision
 from thrifty.evaluation.protocols import Setup
 from thrifty.evaluation.truth import Truth
 from thrifty.store.schema import ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
@@ -234,10 +235,32 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
             "the test set holds no objects to find; check its annotations and 'filter' in the recipe"
         )
     curve = setup.curve([found[record.id] for record in records], truth)
+    names = context.recipe.detector.classes or ("object",)
+    precision = average_precision(
+        [
+            _of_one_class(found[record.id]) if classes == 1 else found[record.id]
+            for record in records
+        ],
+        [Truth(_of_one_class(one.labels)) if classes == 1 else one for one in truth],
+        names,
+    ).overall
     row = EvaluationRow(
-        curve.at(1.0), curve.log_average, curve.fppi.tolist(), curve.miss_rates.tolist()
+        curve.at(1.0),
+        curve.log_average,
+        precision.ap,
+        precision.ap50,
+        curve.fppi.tolist(),
+        curve.miss_rates.tolist(),
     )
     return Outcome(evaluation=row, artifacts=[write_detections(context.store, key, found)])
+
+
+Boxes = TypeVar("Boxes", Annotations, Detections)
+
+
+def _of_one_class(boxes: Boxes) -> Boxes:
+    """Where one class is told apart it does not matter what objects are called."""
+    return replace(boxes, classes=np.zeros(len(boxes), dtype=np.int64))
 
 
 def train_start(context: Context, key: Key) -> Outcome:

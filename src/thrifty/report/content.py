@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from thrifty.study.summary import Point
 from thrifty.types import FloatArray, Image, Record, Unreadable
@@ -22,6 +22,7 @@ class ChosenFrame:
         score: Frame score before temporal smoothing (equation 5), or the random draw.
         smoothed: Score that was ranked (equation 6); equal to `score` where nothing is smoothed.
         relaxed: Which rules had to be dropped to fill the budget: empty, or a phrase for people.
+        reason: What chose the frame, beyond its score: empty, or a phrase for people.
         image: The picture as the detector saw it, `H x W x 3` uint8.
         score_map: Pixel scores (equation 4), `H x W`, nats, >= 0; `None` for a strategy without maps.
         boxes: What the oracle drew, `N x 4` xyxy in pixels of `image`.
@@ -44,6 +45,7 @@ class ChosenFrame:
     ignored: FloatArray
     detections: FloatArray
     detection_scores: FloatArray
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Content:
         passed_over: The frames held back that are shown.
         passed_over_counts: How many were held back in all, per strategy, cycle and rule.
         unreadable: Frames that could not be decoded, with the role of their set (start, pool, test).
+        findings: Each strategy beside the reference, in sentences; empty without a reference.
         facts: Label and value pairs: sizes of the sets, b, cycles, machine, wall time.
         versions: Package and version.
         seeds: All seeds of the run.
@@ -104,3 +107,4 @@ class Content:
     versions: Mapping[str, str]
     seeds: Sequence[int]
     recipe: str
+    findings: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import matplotlib as mpl
@@ -157,7 +157,16 @@ def _per_cycle(
             [x for x, _ in kept], [y for _, y in kept], s=12, color=tint, alpha=0.45, linewidths=0
         )
     _start(axes, summary, of_row)
+    _ceiling(axes, summary, of_row)
     _frames_axis(axes, summary)
+
+
+def _ceiling(axes: Axes, summary: Summary, of_row: Callable[[Row], Spread | None]) -> None:
+    """What all labels of the pool buy: a line across, since so many labels would bend the axis."""
+    figure = of_row(summary.ceiling) if summary.ceiling else None
+    if figure is not None:
+        label = "whole pool"
+        axes.axhline(figure.mean, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label=label)
 
 
 def _start(axes: Axes, summary: Summary, of_row: Callable[[Row], Spread | None]) -> None:
@@ -197,7 +206,9 @@ def _miss_rate(axes: Axes, summary: Summary) -> None:
 
 
 def _people(axes: Axes, summary: Summary) -> None:
-    _per_cycle(axes, summary, lambda row: row.people, lambda point: float(summary.found(point)))
+    # Everybody in the pool would leave no room for what a few frames hold.
+    bare = replace(summary, ceiling=None)
+    _per_cycle(axes, bare, lambda row: row.people, lambda point: float(summary.found(point)))
     axes.set_ylabel("People in the chosen frames")
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -12,11 +12,14 @@ from thrifty.cycle.context import Context, previous
 from thrifty.detectors.protocol import Detector
 from thrifty.errors import FrameError
 from thrifty.report.content import ChosenFrame, Content, PassedOver
+from thrifty.report.summary import summarize
 from thrifty.selection.temporal import Rule
 from thrifty.store.schema import ChoiceRow, HeldRow, Key
 from thrifty.strategies.strategy import Strategy
+from thrifty.strategies.whole_pool import WHOLE_POOL
+from thrifty.study.comparison import findings, measurements
 from thrifty.study.run import Run
-from thrifty.study.summary import figures
+from thrifty.study.summary import Point, figures
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
 _SHOWN_CHOICES = 4
@@ -30,12 +33,13 @@ def gather(run: Run) -> Content:
     """Read everything that the page shows; pictures and score maps are made again for the frames shown."""
     context = run.context
     facts = context.store.facts()
+    points = figures(context)
     held = {key: context.store.held(key) for key in _keys(run, context.recipe.seeds)}
     return Content(
         title=context.recipe.name,
         description=context.recipe.description,
         rendered=isinstance(context.recipe.pool, StreetSource),
-        points=figures(context),
+        points=points,
         chosen=list(_chosen(run)),
         passed_over=[
             shown
@@ -53,7 +57,19 @@ def gather(run: Run) -> Content:
         },
         seeds=context.recipe.seeds,
         recipe=run.recipe_text,
+        findings=_findings(points),
     )
+
+
+def _findings(points: Sequence[Point]) -> dict[str, list[str]]:
+    """Each strategy beside the reference, in sentences."""
+    reference = summarize(points).reference
+    if reference is None:
+        return {}
+    return {
+        finding.strategy: list(finding.sentences(reference))
+        for finding in findings(measurements(points), reference)
+    }
 
 
 def _seed(run: Run) -> int:
@@ -67,6 +83,7 @@ def _keys(run: Run, seeds: Sequence[int]) -> list[Key]:
         Key(seed, strategy.name, cycle)
         for seed in seeds
         for strategy in run.strategies
+        if strategy.name != WHOLE_POOL
         for cycle in cycles
     ]
 
@@ -102,6 +119,7 @@ def _chosen_frame(
         ignored=drawn.boxes[drawn.ignore] * frame.scale,
         detections=found.boxes[:_SHOWN_BOXES] * frame.scale,
         detection_scores=found.scores[:_SHOWN_BOXES],
+        reason=row.reason,
     )
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from thrifty.strategies.whole_pool import WHOLE_POOL
 from thrifty.study.summary import Point
 
 REFERENCES = ("guided-random", "random")
@@ -30,10 +31,6 @@ class Spread:
     low: float
     high: float
     count: int
-
-    def overlaps(self, other: Spread) -> bool:
-        """Whether the ranges have a value in common."""
-        return self.low <= other.high and other.low <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,7 @@ class Summary:
         strategies: Names, in the order they came.
         reference: Name of the strategy that ratios refer to, if it is in the run.
         baseline: People in the start set, per seed.
+        ceiling: Training on the whole pool, if that is in the run; it is no strategy, and not among the rows.
     """
 
     start: Row | None
@@ -78,6 +76,7 @@ class Summary:
     strategies: tuple[str, ...]
     reference: str | None
     baseline: dict[int, int]
+    ceiling: Row | None = None
 
     def of(self, strategy: str) -> list[Row]:
         """Rows of one strategy by cycle, the start weights first."""
@@ -105,9 +104,12 @@ def summarize(points: Sequence[Point]) -> Summary:
     """Gather the points of all arms into rows."""
     start: dict[int, Point] = {}
     cells: dict[str, dict[int, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    whole: list[Point] = []
     for point in points:
         if point.cycle == 0:
             start.setdefault(point.seed, point)
+        elif point.strategy == WHOLE_POOL:
+            whole.append(point)
         else:
             cells[point.strategy][point.cycle].append(point)
     baseline = {seed: point.people for seed, point in start.items()}
@@ -133,7 +135,8 @@ def summarize(points: Sequence[Point]) -> Summary:
         if start
         else None
     )
-    return Summary(first, tuple(rows), tuple(cells), reference, baseline)
+    ceiling = _row(WHOLE_POOL, 1, whole, _found(whole, baseline), None) if whole else None
+    return Summary(first, tuple(rows), tuple(cells), reference, baseline, ceiling)
 
 
 def _row(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from thrifty.evaluation.statistics import compare
 from thrifty.report.summary import REFERENCES, Row, Spread, Summary, count, number
 
 PAPER_RATIO = 2.08
@@ -103,8 +106,19 @@ def _seeds(own: Row, base: Row) -> str:
         if own.miss.count == base.miss.count
         else f"{own.miss.count} and {base.miss.count}"
     )
-    ranges = "overlap" if own.miss.overlaps(base.miss) else "do not overlap"
-    return f"means of {counts} seeds; the ranges {ranges}; {own.strategy} is the lower in {lower} of {len(shared)}"
+    told = f"means of {counts} seeds; {own.strategy} is the lower in {lower} of {len(shared)}"
+    if len(shared) < 2:
+        return told
+    seeds = sorted(shared)
+    comparison = compare(
+        [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds], np.random.default_rng(0)
+    )
+    shown = (
+        "which is no chance"
+        if comparison.is_different
+        else "which so few seeds cannot tell from chance"
+    )
+    return f"{told}, {shown}, p = {comparison.p:.3f}"
 
 
 def _people(own: Row, base: Row) -> str:

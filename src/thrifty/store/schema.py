@@ -70,6 +70,8 @@ EVALUATION = Table(
     *_arm(),
     Column("miss_rate", Float, nullable=False),
     Column("log_average", Float, nullable=False),
+    Column("ap", Float, nullable=False),
+    Column("ap50", Float, nullable=False),
     Column("fppi", JSON, nullable=False),
     Column("miss_rates", JSON, nullable=False),
 )
@@ -138,6 +140,8 @@ class EvaluationRow:
 
     miss_rate: float
     log_average: float
+    ap: float
+    ap50: float
     fppi: list[float]
     miss_rates: list[float]
 

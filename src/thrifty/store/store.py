@@ -152,7 +152,9 @@ class RunStore:
         """Figures after one cycle, or `None` where it was not evaluated yet."""
         rows = self._rows(schema.EVALUATION, key)
         return (
-            EvaluationRow(rows[0].miss_rate, rows[0].log_average, rows[0].fppi, rows[0].miss_rates)
+            EvaluationRow(
+                *(getattr(rows[0], field.name) for field in dataclasses.fields(EvaluationRow))
+            )
             if rows
             else None
         )

@@ -35,6 +35,7 @@ from thrifty.strategies.ppal import Ppal
 from thrifty.strategies.random import Random
 from thrifty.strategies.scored import Pipeline
 from thrifty.strategies.strategy import Strategy, needs_of
+from thrifty.strategies.whole_pool import WHOLE_POOL, WholePool
 from thrifty.types import FloatArray, Need
 from thrifty.views import Maps, Members, Passes
 
@@ -185,9 +186,9 @@ def known() -> dict[str, Factory]:
     Raises:
         RecipeError: A package registers a name of the house, or cannot be loaded.
     """
-    found = dict(ROWS)
+    found = dict(ROWS) | {WHOLE_POOL: lambda _recipe: WholePool()}
     for entry in entry_points(group=GROUP):
-        if entry.name in ROWS:
+        if entry.name in ROWS or entry.name == WHOLE_POOL:
             raise RecipeError(
                 f"{entry.value}: registers the strategy '{entry.name}', which thrifty has itself; rename it"
             )

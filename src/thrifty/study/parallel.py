@@ -54,11 +54,12 @@ class Job:
     threads: int
 
 
-def run_parallel(context: Context, job: Job, workers: int) -> None:
+def run_parallel(context: Context, strategies: Sequence[Strategy], job: Job, workers: int) -> None:
     """Run every task that is not done yet, on several processes.
 
     Args:
         context: The run; its store is the only one that is written.
+        strategies: The arms, in order.
         job: The same run, for the workers.
         workers: Processes, >= 1.
 
@@ -67,12 +68,11 @@ def run_parallel(context: Context, job: Job, workers: int) -> None:
         RunError: A worker died.
     """
     recipe = context.recipe
-    arms = [(seed, strategy) for seed in recipe.seeds for strategy in recipe.selection.strategies]
     with _pool(job, workers, context.progress) as pool:
         _drive(pool, context.store, [survey_chain()])
         starts = [start_chain(seed) for seed in recipe.seeds]
         followers = {
-            seed: [arm_chain(recipe, *arm) for arm in arms if arm[0] == seed]
+            seed: [arm_chain(recipe, seed, strategy) for strategy in strategies]
             for seed in recipe.seeds
         }
         _drive(pool, context.store, starts, followers)

@@ -95,7 +95,7 @@ def execute(run: Run, jobs: int = 1) -> RunStore:
     recipe = run.context.recipe
     workers = min(jobs, len(recipe.seeds) * len(recipe.selection.strategies))
     if workers > 1:
-        run_parallel(run.context, run.job, workers)
+        run_parallel(run.context, run.strategies, run.job, workers)
     else:
         torch.set_num_threads(run.job.threads)
         run_all(run.context, run.strategies)

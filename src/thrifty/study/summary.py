@@ -24,6 +24,8 @@ class Point:
         people: Counted objects in those frames.
         miss_rate: Miss rate at one false positive per image, in [0, 1].
         log_average: Log-average miss rate, in [0, 1].
+        ap: COCO's average precision, mean over classes, in [0, 1].
+        ap50: At IoU 0.5.
         fppi: False positives per image along the curve, ascending.
         miss_rates: Miss rate at each entry of `fppi`.
     """
@@ -35,8 +37,20 @@ class Point:
     people: int
     miss_rate: float
     log_average: float
+    ap: float
+    ap50: float
     fppi: FloatArray
     miss_rates: FloatArray
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures that make a learning curve, by their names in the tidy table."""
+        return {
+            "miss_rate_at_1_fppi": self.miss_rate,
+            "log_average_miss_rate": self.log_average,
+            "ap": self.ap,
+            "ap50": self.ap50,
+        }
 
 
 def figures(context: Context) -> list[Point]:
@@ -68,6 +82,8 @@ def _arm(context: Context, seed: int, strategy: str, cycles: int) -> Iterator[Po
             people,
             row.miss_rate,
             row.log_average,
+            row.ap,
+            row.ap50,
             np.array(row.fppi),
             np.array(row.miss_rates),
         )

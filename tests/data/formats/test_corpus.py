@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from fuzz.corpus import inputs
 from fuzz.targets import targets
 
