@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.tiny import TinyData
+from thrifty.study.comparison import read_measurements
 
 # One thread a process: the machine may be running two tests at once.
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -82,6 +83,30 @@ def test_worker_processes_give_the_same_outcome(
     result = thrifty("run", recipe, "--out", tmp_path / "out", "--data", tiny.root, "--jobs", 2)
     assert result.returncode == 0, result.stderr
     assert tables(tmp_path / "out") == tables(finished[0])
+    curves = (tmp_path / "out" / "learning_curves.csv").read_bytes()
+    assert curves == (finished[0] / "learning_curves.csv").read_bytes()
+
+
+def test_the_whole_pool_is_labelled_in_one_cycle_and_told_apart(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    recipe = tiny.recipe(tmp_path, seeds="0, 1")
+    text = recipe.read_text().replace(
+        '"divergence", "guided-random", "random"', '"random", "whole-pool"'
+    )
+    recipe.write_text(text)
+    out = tmp_path / "out"
+    result = thrifty("run", recipe, "--out", out, "--data", tiny.root, "--jobs", 1)
+    assert result.returncode == 0, result.stderr
+    rows = [row for row in read_measurements(out / "learning_curves.csv") if row.metric == "ap"]
+    pairs = [(row.cycle, row.labelled) for row in rows if row.strategy == "whole-pool"]
+    assert pairs == [(0, 0), (1, 30)] * 2
+    assert [row.labelled for row in rows if row.strategy == "random"] == [0, 3, 6] * 2
+    (line,) = [line for line in result.stdout.splitlines() if "whole-pool" in line]
+    assert re.findall(r"\b30\b", line)
+    page = (out / "report.html").read_text()
+    assert "what all labels of the pool together buy" in page
+    assert "whole-pool, cycle 1" not in page
 
 
 def stages_done(out: Path) -> int:

@@ -106,7 +106,7 @@ def test_a_known_difference_is_found_at_the_stated_rate(difference: float, sprea
     assert 0.74 <= found / 400 <= 0.90
 
 
-@pytest.mark.parametrize("count", [5, 12])
+@pytest.mark.parametrize("count", [2, 3, 5, 12])
 def test_intervals_hold_the_truth_as_often_as_they_say(count: int) -> None:
     rng = RNG(14)
     held = 0

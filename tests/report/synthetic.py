@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from thrifty.report.content import ChosenFrame, Content, PassedOver
-from thrifty.study.summary import Point
+from thrifty.study.point import Point
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
 STRATEGIES = ("divergence", "guided-random", "random")

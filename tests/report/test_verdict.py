@@ -23,7 +23,7 @@ def test_verdict_names_figures_ratio_and_seeds() -> None:
     assert verdict(summarize(points)) == (
         (
             "After 60 labelled frames divergence misses 0.31 of the people at one false positive per image, "
-            "guided-random 0.38 (means of 3 seeds; divergence is the lower in 3 of 3, which so few seeds cannot tell "
+            "guided-random 0.38 (means of 3 seeds; divergence is the lower in 3 of 3, which these seeds cannot tell "
             "from chance, p = 0.250)."
         ),
         "Its chosen frames hold 2.10 times the people that guided-random’s hold; the paper reports 2.08 on Caltech.",
@@ -38,7 +38,7 @@ def test_verdict_admits_chance_and_defeat() -> None:
         for s, rate in enumerate(pair)
     ]
     assert (
-        "means of 2 seeds; divergence is the lower in 1 of 2, which so few seeds cannot tell from chance"
+        "means of 2 seeds; divergence is the lower in 1 of 2, which these seeds cannot tell from chance"
         in verdict(summarize(points))[0]
     )
 

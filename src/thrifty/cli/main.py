@@ -23,6 +23,7 @@ from rich.console import Console
 
 import thrifty
 from thrifty.cli import data as data_commands
+from thrifty.cli.compare import compare
 from thrifty.cli.console import ConsoleProgress
 from thrifty.cli.evaluate import evaluate
 from thrifty.config import Preset, Recipe, Statistic, load_recipe, parse_recipe
@@ -33,6 +34,7 @@ from thrifty.files import replace_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(evaluate)
+app.command()(compare)
 app.add_typer(data_commands.app, name="data", help="Convert, check, show and split data sets.")
 
 _BAD_INPUT = 2

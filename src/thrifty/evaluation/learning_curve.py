@@ -192,22 +192,22 @@ def labels_to_parity(
 
     Args:
         runs: Curves of the strategy by seed; all of the same label counts.
-        baseline: Likewise.
+        baseline: Curves by seed, of which the last figures count.
         rng: Draws the seeds.
         lower_is_better: As for miss rates.
         alpha: One less the coverage.
 
     Raises:
-        DataError: No seed is in both, or the curves of one of the two have different label counts.
+        DataError: No seed is in both, or the strategy's curves have different label counts.
     """
     seeds = sorted(runs.keys() & baseline.keys())
     if not seeds:
         raise DataError("no seed was run with both strategies; run both with the same seeds")
     labelled, values = _stacked([runs[seed] for seed in seeds])
-    _, final = _stacked([baseline[seed] for seed in seeds])
+    final = np.array([baseline[seed].values[-1] for seed in seeds])
 
     def needed(chosen: IntArray) -> tuple[float, float]:
-        target = float(final[chosen, -1].mean())
+        target = float(final[chosen].mean())
         curve = LearningCurve(labelled, values[chosen].mean(axis=0))
         return target, curve.labels_to(target, lower_is_better=lower_is_better)
 

@@ -32,6 +32,7 @@ _MOST_EXACT = 20
 
 _DRAWN, _BLOCK = 1 << 20, 1 << 14
 _RESAMPLES = 20_000
+_FEWEST_RESAMPLED = 5
 _NEAR = 1e-12
 
 
@@ -161,7 +162,8 @@ def interval(
     """Confidence interval of the mean by the bootstrap, studentised, which few runs need.
 
     Each resample's mean is measured in its own standard errors (Efron and Tibshirani 1993, chapter 12): plain
-    percentiles of resampled means are too narrow for ten runs or fewer.
+    percentiles of resampled means are too narrow for ten runs or fewer. Fewer than five can be drawn in too few ways, and
+    get Student's interval.
 
     Args:
         differences: `n` finite numbers.
@@ -177,6 +179,9 @@ def interval(
         return -math.inf, math.inf
     if error <= _NEAR * max(1.0, abs(mean)):
         return mean, mean
+    if count < _FEWEST_RESAMPLED:
+        reach = error * float(stats.t.ppf(1 - alpha / 2, count - 1))
+        return mean - reach, mean + reach
     drawn = differences[rng.integers(0, count, (_RESAMPLES, count))]
     errors = drawn.std(axis=1, ddof=1) / math.sqrt(count)
     # A resample of one run over and over has no spread to be measured in.

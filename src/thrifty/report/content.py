@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from thrifty.study.summary import Point
+from thrifty.study.point import Point
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
 

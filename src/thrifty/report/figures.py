@@ -24,7 +24,7 @@ from matplotlib.ticker import (
 from thrifty.evaluation.miss_rate import Curve
 from thrifty.report.inline import MUTED, SERIES, STYLE, inline, series
 from thrifty.report.summary import Row, Spread, Summary
-from thrifty.study.summary import Point
+from thrifty.study.point import Point
 from thrifty.types import FloatArray
 
 _DASHES: tuple[Literal["solid"] | tuple[float, Sequence[float]], ...] = (

@@ -15,11 +15,12 @@ from thrifty.report.content import ChosenFrame, Content, PassedOver
 from thrifty.report.summary import summarize
 from thrifty.selection.temporal import Rule
 from thrifty.store.schema import ChoiceRow, HeldRow, Key
+from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.strategy import Strategy
-from thrifty.strategies.whole_pool import WHOLE_POOL
 from thrifty.study.comparison import findings, measurements
+from thrifty.study.point import Point
 from thrifty.study.run import Run
-from thrifty.study.summary import Point, figures
+from thrifty.study.summary import figures
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
 _SHOWN_CHOICES = 4

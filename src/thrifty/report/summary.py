@@ -7,11 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from thrifty.strategies.whole_pool import WHOLE_POOL
-from thrifty.study.summary import Point
-
-REFERENCES = ("guided-random", "random")
-"""The strategies that others are compared with: the first of these that is in the run."""
+from thrifty.strategies.names import REFERENCES, WHOLE_POOL
+from thrifty.study.point import Point
 
 DASH = "–"
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from thrifty.evaluation.statistics import compare
-from thrifty.report.summary import REFERENCES, Row, Spread, Summary, count, number
+from thrifty.report.summary import Row, Spread, Summary, count, number
+from thrifty.strategies.names import REFERENCES
 
 PAPER_RATIO = 2.08
 """People in the method's frames per person in guided-random's, as the paper reports it for Caltech."""
@@ -116,7 +117,7 @@ def _seeds(own: Row, base: Row) -> str:
     shown = (
         "which is no chance"
         if comparison.is_different
-        else "which so few seeds cannot tell from chance"
+        else "which these seeds cannot tell from chance"
     )
     return f"{told}, {shown}, p = {comparison.p:.3f}"
 

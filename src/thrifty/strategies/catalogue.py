@@ -31,11 +31,12 @@ from thrifty.strategies.div_proto import DivProto
 from thrifty.strategies.divergence import Divergence
 from thrifty.strategies.diverse import Diverse
 from thrifty.strategies.doubt import PixelDoubt
+from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.ppal import Ppal
 from thrifty.strategies.random import Random
 from thrifty.strategies.scored import Pipeline
 from thrifty.strategies.strategy import Strategy, needs_of
-from thrifty.strategies.whole_pool import WHOLE_POOL, WholePool
+from thrifty.strategies.whole_pool import WholePool
 from thrifty.types import FloatArray, Need
 from thrifty.views import Maps, Members, Passes
 

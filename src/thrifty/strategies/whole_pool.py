@@ -8,12 +8,11 @@ import numpy as np
 
 from thrifty.selection.temporal import Choice, Chosen
 from thrifty.strategies.diverse import by_id
+from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.scored import Pipeline, ScoredStrategy
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import FloatArray, Record
 from thrifty.views import Seen
-
-WHOLE_POOL = "whole-pool"
 
 
 class WholePool(ScoredStrategy):

@@ -22,8 +22,8 @@ from thrifty.evaluation.learning_curve import (
 )
 from thrifty.evaluation.statistics import Comparison, compare_all, seeds_needed
 from thrifty.files import replace_file
-from thrifty.strategies.whole_pool import WHOLE_POOL
-from thrifty.study.summary import Point
+from thrifty.strategies.names import WHOLE_POOL
+from thrifty.study.point import Point
 
 MISS_RATE = "miss_rate_at_1_fppi"
 _NAMES = tuple(field.name for field in fields(Measurement))
@@ -172,10 +172,14 @@ def findings(rows: Sequence[Measurement], reference: str, metric: str = MISS_RAT
 
 
 def _paired(own: Mapping[int, LearningCurve], base: Mapping[int, LearningCurve]) -> list[int]:
+    """Seeds that both have, after the same numbers of labels: those of the longest run, should a run have been cut short."""
+    shared = sorted(own.keys() & base.keys())
+    longest = max((base[seed].labelled for seed in shared), key=len, default=np.zeros(0))
     return [
         seed
-        for seed in sorted(own.keys() & base.keys())
-        if np.array_equal(own[seed].labelled, base[seed].labelled)
+        for seed in shared
+        if np.array_equal(own[seed].labelled, longest)
+        and np.array_equal(base[seed].labelled, longest)
     ]
 
 
