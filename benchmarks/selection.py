@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.memory import peak_bytes
 from benchmarks.timing import Row
 from thrifty.scoring.smoothing import gaussian_weights, smooth
-from thrifty.selection.temporal import Candidates, Rules, choose_among
+from thrifty.selection.choosing import choose_among
+from thrifty.selection.closeness import Candidates, Rules
 from thrifty.timeline import Timeline
 
 FRAMES, VIDEO, BUDGET = 10_000_000, 5_000, 500

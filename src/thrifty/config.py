@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from thrifty.costs import SECONDS_PER_FRAME, CostModel
 from thrifty.errors import RecipeError
 
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -257,11 +258,20 @@ class SelectionSection(Section):
     """What each cycle takes.
 
     Attributes:
-        budget: Frames labelled per cycle (b).
+        budget: Labelled per cycle (b), in `unit`.
         cycles: Cycles (K); the total budget is B = b K.
         strategies: Which strategies are compared.
-        exclude_current: Reach of the first temporal rule, places (Δt1).
-        exclude_later: Reach of the second, places (Δt2).
+        unit: What the budget counts: `frames`, `boxes` (an empty frame counts as one), or `seconds` of labelling by the
+            table `cost`. What a frame will cost is what the detector expects it to hold.
+        spend: `greedy` (best score per cost first) or `exact` (greatest total score, at most 20,000 candidates; rules of the
+            cycle do not give way).
+        exclude_current: Reach of the first temporal rule, places (Δt1); 0 switches it off.
+        exclude_later: Reach of the second, places (Δt2); 0 switches it off.
+        same_motion: Frames of one video are the same picture if it has moved by no more than this between them, widths
+            (dense optical flow; needs the extra `flow`); off if left out.
+        same_picture: Pictures are the same if their perceptual hashes differ in no more than this many of 64 bits; off if left out.
+        diversity: Scores make a shortlist of this many budgets, of which k-centre in feature space takes one; 1 switches it off.
+        balance: Scores are weighted by how rare the expected classes are among the labels, to this power; 0 switches it off.
         passes: Stochastic passes (P), for strategies that make them.
         members: Networks of an ensemble (M), for the strategy that trains one.
     """
@@ -271,8 +281,31 @@ class SelectionSection(Section):
     strategies: Annotated[tuple[str, ...], Field(min_length=1)] = ("divergence", "guided-random")
     exclude_current: Count = 15
     exclude_later: Count = 2
+    unit: Literal["frames", "boxes", "seconds"] = "frames"
+    spend: Literal["greedy", "exact"] = "greedy"
+    same_motion: PositiveFloat | None = None
+    same_picture: Annotated[int, Field(ge=0, le=64)] | None = None
+    diversity: Annotated[float, Field(ge=1, le=100)] = 1.0
+    balance: Annotated[float, Field(ge=0, le=10)] = 0.0
     passes: Annotated[int, Field(ge=2)] = 30
     members: Annotated[int, Field(ge=2)] = 5
+
+
+class CostSection(Section):
+    """Seconds that people take to label; `thrifty cost` fits them to recorded times.
+
+    Attributes:
+        per_frame: For looking at a frame at all.
+        per_box: For each box.
+    """
+
+    per_frame: Annotated[float, Field(ge=0, allow_inf_nan=False)] = SECONDS_PER_FRAME
+    per_box: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    @property
+    def model(self) -> CostModel:
+        """The same, as a model."""
+        return CostModel(self.per_frame, self.per_box)
 
 
 class EvaluationSection(Section):
@@ -303,6 +336,7 @@ class Recipe(Section):
     training: TrainingSection = TrainingSection()
     score: ScoreSection = ScoreSection()
     selection: SelectionSection
+    cost: CostSection = CostSection()
     evaluation: EvaluationSection = EvaluationSection()
 
     @model_validator(mode="after")
@@ -310,6 +344,8 @@ class Recipe(Section):
         for name, values in (("seeds", self.seeds), ("strategies", self.selection.strategies)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names one entry twice: {list(values)}")
+        if self.selection.unit == "seconds" and not self.cost.per_frame:
+            raise ValueError("a budget of seconds needs frames to cost some; raise cost.per_frame")
         return self
 
     @property

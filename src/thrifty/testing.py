@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from thrifty.detectors.viewing import look
 from thrifty.errors import CapabilityError
 from thrifty.maps import ClassMaps
+from thrifty.selection.budget import Budget
 from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, needs_of
 from thrifty.types import Annotations, Detections, Frame, Need, Record
 
@@ -223,7 +224,7 @@ def _check_columns(strategy: Strategy, observed: Columns, frames: Sequence[Frame
 
 def _labelled(strategy: Strategy, pool: SmallPool) -> Labelled:
     columns = _observed(strategy, pool.labelled, pool.labels) if strategy.looks_back else {}
-    return Labelled((), columns, np.array([4, 1, 0]))
+    return Labelled((), columns, instances=np.array([4, 1, 0]))
 
 
 def _decide(
@@ -233,7 +234,7 @@ def _decide(
     budget: int,
     labelled: Labelled,
 ) -> Decision:
-    return strategy.decide(records, observed, budget, labelled, np.random.default_rng(11))
+    return strategy.decide(records, observed, Budget(budget), labelled, np.random.default_rng(11))
 
 
 def _ids(decision: Decision, records: Sequence[Record]) -> list[str]:

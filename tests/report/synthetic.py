@@ -134,7 +134,7 @@ def passed_over(number: int, strategy: str = "divergence", cycle: int = 1) -> Pa
         0.29,
         rule,
         record(number + 3),
-        3,
+        "3 frames",
         image if number % 4 else None,
     )
 

@@ -90,7 +90,7 @@ def test_sections_come_in_order(html: str) -> None:
         "Key figures",
         "Charts",
         "Chosen frames",
-        "Passed over by the temporal rules",
+        "Passed over by the rules",
         "Frames that could not be read",
         "The run",
     ]
@@ -138,7 +138,7 @@ def test_nothing_at_all_is_said_in_words() -> None:
         "This run has no figures yet.",
         "Nothing to draw yet.",
         "No chosen frames to show",
-        "The temporal rules held no frame back.",
+        "The rules held no frame back.",
         "Every frame could be read.",
         "No versions are recorded.",
         "No seeds are recorded.",

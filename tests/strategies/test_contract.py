@@ -10,6 +10,7 @@ import pytest
 from thrifty.config import Recipe, parse_recipe
 from thrifty.detectors.paper import PaperDetector
 from thrifty.errors import CapabilityError, RecipeError
+from thrifty.selection.budget import Budget
 from thrifty.strategies import catalogue
 from thrifty.strategies.catalogue import ROWS, make_strategies
 from thrifty.strategies.scored import Pipeline, ScoredStrategy
@@ -77,11 +78,11 @@ class TooFew(Brightness):
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,
     ) -> Decision:
-        return super().decide(candidates, observed, budget - 1, labelled, rng)
+        return super().decide(candidates, observed, Budget(budget.amount - 1), labelled, rng)
 
 
 class WithoutRows(Brightness):

@@ -10,7 +10,8 @@ from thrifty.detectors.paper import PaperDetector
 from thrifty.maps import ClassMaps, MapKind, upsample
 from thrifty.scoring.forms import DivergenceSettings
 from thrifty.scoring.regions import RegionSettings, Tiling
-from thrifty.selection.temporal import Rules
+from thrifty.selection.budget import Budget
+from thrifty.selection.closeness import Rules
 from thrifty.strategies.catalogue import make_strategies
 from thrifty.strategies.divergence import Divergence
 from thrifty.strategies.random import Random
@@ -51,20 +52,25 @@ def test_divergence_smooths_before_it_chooses() -> None:
     observed[3] = 1.0  # a lone spike
     observed[10:15] = 0.6  # a stretch that lasts
     columns, rng = {"score": observed}, np.random.default_rng(0)
-    decision = Divergence().decide(FRAMES, columns, 1, Labelled(), rng)
+    decision = Divergence().decide(FRAMES, columns, Budget(1), Labelled(), rng)
     assert decision.choice.chosen[0].index == 12
     unsmoothed = Divergence(pipeline=Pipeline(np.ones(1)))
-    assert unsmoothed.decide(FRAMES, columns, 1, Labelled(), rng).choice.chosen[0].index == 3
+    assert (
+        unsmoothed.decide(FRAMES, columns, Budget(1), Labelled(), rng).choice.chosen[0].index == 3
+    )
 
 
 def test_guided_random_keeps_the_rules_and_random_does_not() -> None:
-    guided, free = Random(Rules(4, 0), "guided-random"), Random(Rules(0, 0), "random")
+    guided, free = (
+        Random(Pipeline(rules=Rules(4, 0)), "guided-random"),
+        Random(Pipeline(rules=Rules(0, 0)), "random"),
+    )
     gaps = {}
     for strategy in (guided, free):
         smallest = []
         for seed in range(200):
             taken = strategy.decide(
-                FRAMES, {}, 3, Labelled(), np.random.default_rng(seed)
+                FRAMES, {}, Budget(3), Labelled(), np.random.default_rng(seed)
             ).choice.chosen
             places = sorted(choice.index for choice in taken if not choice.dropped)
             smallest += [b - a for a, b in pairwise(places)]
@@ -76,8 +82,8 @@ def test_random_draws_every_frame_equally_often() -> None:
     counts = np.zeros(20)
     for seed in range(2000):
         choice = (
-            Random(Rules(0, 0), "random")
-            .decide(FRAMES, {}, 5, Labelled(), np.random.default_rng(seed))
+            Random(Pipeline(rules=Rules(0, 0)), "random")
+            .decide(FRAMES, {}, Budget(5), Labelled(), np.random.default_rng(seed))
             .choice
         )
         counts[[taken.index for taken in choice.chosen]] += 1
@@ -86,10 +92,10 @@ def test_random_draws_every_frame_equally_often() -> None:
 
 
 def test_random_does_not_depend_on_the_order_of_the_pool() -> None:
-    strategy = Random(Rules(2, 0), "guided-random")
+    strategy = Random(Pipeline(rules=Rules(2, 0)), "guided-random")
 
     def ids(frames: list[Record]) -> list[str]:
-        choice = strategy.decide(frames, {}, 4, Labelled(), np.random.default_rng(5)).choice
+        choice = strategy.decide(frames, {}, Budget(4), Labelled(), np.random.default_rng(5)).choice
         return [frames[taken.index].id for taken in choice.chosen]
 
     assert ids(FRAMES) == ids(FRAMES[::-1])

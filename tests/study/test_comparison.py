@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thrifty.costs import CostModel
 from thrifty.errors import DataError
 from thrifty.evaluation.learning_curve import Measurement
 from thrifty.study.comparison import (
@@ -137,7 +138,9 @@ def test_figures_where_more_is_better_are_turned_round() -> None:
 
 def test_a_run_makes_a_row_for_each_figure_of_each_cycle() -> None:
     curve = np.array([1.0])
-    rows = measurements([Point("mine", 3, 2, 40, 55, 0.4, 0.5, 0.25, 0.75, curve, curve)])
+    rows = measurements(
+        [Point("mine", 3, 2, 40, 55, 0.4, 0.5, 0.25, 0.75, curve, curve)], CostModel(35, 2)
+    )
     assert {row.metric: row.value for row in rows} == {
         "miss_rate_at_1_fppi": 0.4,
         "log_average_miss_rate": 0.5,
@@ -147,7 +150,7 @@ def test_a_run_makes_a_row_for_each_figure_of_each_cycle() -> None:
     assert {(row.strategy, row.seed, row.cycle, row.labelled, row.boxes) for row in rows} == {
         ("mine", 3, 2, 40, 55)
     }
-    assert rows[0].seconds == 40 * 35
+    assert rows[0].seconds == 40 * 35 + 55 * 2
 
 
 @given(

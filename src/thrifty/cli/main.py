@@ -25,6 +25,7 @@ import thrifty
 from thrifty.cli import data as data_commands
 from thrifty.cli.compare import compare
 from thrifty.cli.console import ConsoleProgress
+from thrifty.cli.cost import cost
 from thrifty.cli.evaluate import evaluate
 from thrifty.config import Preset, Recipe, Statistic, load_recipe, parse_recipe
 from thrifty.data.pool import Pool
@@ -35,6 +36,7 @@ from thrifty.files import replace_file
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(cost)
 app.add_typer(data_commands.app, name="data", help="Convert, check, show and split data sets.")
 
 _BAD_INPUT = 2
@@ -115,7 +117,7 @@ def run(
         content = gather(opened)
         write(content, page)
         points = figures(opened.context)
-        write_measurements(measurements(points), out / "learning_curves.csv")
+        write_measurements(measurements(points, settings.cost.model), out / "learning_curves.csv")
     Console().print(summary_table(summarize(points), len(settings.seeds)))
     for strategy, [sentence, *_] in content.findings.items():
         typer.echo(f"{strategy}: {sentence}")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from thrifty.config import Recipe
 from thrifty.cycle.context import SURVEY, Context
+from thrifty.cycle.looking import first_look, look_at_pictures
 from thrifty.cycle.stages import STAGES, evaluate, survey, train_start
 from thrifty.store.schema import Key
 from thrifty.store.store import Outcome, RunStore
@@ -37,12 +39,12 @@ class Done:
 
 def survey_chain() -> list[Task]:
     """What comes before everything else."""
-    return [Task(SURVEY, "survey")]
+    return [Task(SURVEY, "survey"), Task(SURVEY, "pictures")]
 
 
 def start_chain(seed: int) -> list[Task]:
-    """Training and judging the start weights that all strategies of a seed share."""
-    return [Task(Key(seed), "train"), Task(Key(seed), "evaluate")]
+    """Training and judging the start weights that all strategies of a seed share, and the first look with them."""
+    return [Task(Key(seed), stage) for stage in ("train", "evaluate", "look")]
 
 
 def arm_chain(recipe: Recipe, seed: int, strategy: Strategy) -> list[Task]:
@@ -61,11 +63,14 @@ def perform(context: Context, strategies: Sequence[Strategy], task: Task) -> Don
 def _work(context: Context, strategies: Sequence[Strategy], task: Task) -> Callable[[], Outcome]:
     key = task.key
     if key == SURVEY:
-        return lambda: survey(context)
+        return partial({"survey": survey, "pictures": look_at_pictures}[task.stage], context)
     if not key.strategy:
-        return lambda: (
-            train_start(context, key) if task.stage == "train" else evaluate(context, key)
-        )
+        common = {
+            "train": partial(train_start, context, key),
+            "evaluate": partial(evaluate, context, key),
+            "look": partial(first_look, context, key, strategies),
+        }
+        return common[task.stage]
     strategy = next(strategy for strategy in strategies if strategy.name == key.strategy)
     return lambda: STAGES[task.stage](context, key, strategy)
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import numpy as np
 
-from thrifty.cycle.artifacts import (
-    read_columns,
-    write_columns,
-    write_detections,
-    write_member,
-    write_weights,
-)
-from thrifty.cycle.context import SURVEY, Context, previous, stage_seed
-from thrifty.data.frames import CachedFrames, FrameSet
+from thrifty.cycle.artifacts import write_detections, write_member, write_weights
+from thrifty.cycle.context import SURVEY, Context, stage_seed
+from thrifty.cycle.looking import observed_by, pictures_seen, score
+from thrifty.cycle.memory import candidates_of, chosen_of, describe, earlier_of, labels_before
+from thrifty.data.frames import CachedFrames
 from thrifty.detectors.paper import load_weights
-from thrifty.detectors.viewing import look
 from thrifty.engine.local import map_frames
 from thrifty.errors import DataError, FrameError
 from thrifty.evaluation.average_precision import average_precision
 from thrifty.evaluation.protocols import Setup
 from thrifty.evaluation.truth import Truth
+from thrifty.selection.budget import Budget
 from thrifty.store.schema import ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
 from thrifty.store.store import Outcome
-from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, members_of
+from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, members_of, within
+from thrifty.strategies.surroundings import EXPECTED
 from thrifty.training import Example, Plan, fit
-from thrifty.types import Annotations, Detections, Frame, Record, Unreadable
+from thrifty.types import Annotations, Detections, Record, Unreadable
 
 
 class Stage(Protocol):
@@ -39,117 +36,27 @@ class Stage(Protocol):
         ...
 
 
-def score(context: Context, key: Key, strategy: Strategy) -> Outcome:
-    """Ask the current detector about the unlabelled pool; strategies that need nothing skip it.
-
-    A strategy that looks back is shown the labelled frames as well, with their labels.
-    """
-    if not strategy.views:
-        return Outcome()
-    looker = _Looker(context, key, strategy)
-    candidates = _candidates(context, key)
-    found = looker.look(context.pool, candidates, "scoring")
-    artifacts = [write_columns(context.store, key, "scores", found.ids, found.columns)]
-    if strategy.looks_back:
-        start = context.start
-        known = [
-            looker.look(
-                start.frames,
-                context.readable(start.frames, SURVEY),
-                "looking at the start set",
-                start.labels,
-            ),
-            looker.look(
-                context.pool,
-                _earlier(context, key),
-                "looking at labelled frames",
-                _labels_before(context, key),
-            ),
-        ]
-        ids = [name for part in known for name in part.ids]
-        columns = _joined([part.columns for part in known if part.ids])
-        artifacts.append(write_columns(context.store, key, "labelled", ids, columns))
-    unreadable = [UnreadableRow("pool", result.record.id, result.reason) for result in found.broken]
-    return Outcome(unreadable=unreadable, artifacts=artifacts)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    """What a strategy kept of frames, by their ids, and the frames that could not be decoded."""
-
-    ids: Sequence[str]
-    columns: Columns
-    broken: Sequence[Unreadable]
-
-
-class _Looker:
-    """A detector, and what one strategy asks of it."""
-
-    def __init__(self, context: Context, key: Key, strategy: Strategy) -> None:
-        self._context, self._key, self._strategy = context, key, strategy
-        self._detector = context.detector(previous(key))
-        self._members = [
-            context.member(previous(key), number) for number in range(1, members_of([strategy]) + 1)
-        ]
-
-    def look(
-        self,
-        frames: FrameSet,
-        records: Sequence[Record],
-        doing: str,
-        labels: Mapping[str, Annotations] | None = None,
-    ) -> _Look:
-        """Ask about frames, batch by batch."""
-
-        def observe(batch: Sequence[Frame]) -> Sequence[Columns]:
-            seen = look(self._detector, batch, self._strategy.views, self._members)
-            drawn = None if labels is None else [labels[frame.record.id] for frame in batch]
-            columns = self._strategy.observe(seen, drawn)
-            return [
-                {name: values[number] for name, values in columns.items()}
-                for number in range(len(batch))
-            ]
-
-        rows: dict[str, Columns] = {}
-        broken: list[Unreadable] = []
-        title = f"{describe(self._key)}: {doing}"
-        with self._context.progress(title, len(records), "frames") as step:
-            for result in map_frames(observe, frames, records, step):
-                if isinstance(result, Unreadable):
-                    broken.append(result)
-                else:
-                    rows[result[0].id] = result[1]
-        columns = {
-            name: np.stack([np.asarray(row[name]) for row in rows.values()])
-            for name in (next(iter(rows.values())) if rows else ())
-        }
-        return _Look(list(rows), columns, broken)
-
-
-def _joined(parts: Sequence[Columns]) -> Columns:
-    return {
-        name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())
-    }
-
-
 def select(context: Context, key: Key, strategy: Strategy) -> Outcome:
     """Choose b frames that can be decoded.
 
     A strategy that scored nothing may choose a frame that turns out unreadable; it is set aside, and the choice is
     made again from the rest.
     """
-    ids, columns = read_columns(context.store, key, "scores") if strategy.views else ([], {})
+    ids, columns = observed_by(context, key, strategy)
     rows = {record_id: row for row, record_id in enumerate(ids)}
     labelled = _labelled(context, key, strategy)
     unreadable: list[UnreadableRow] = []
     while True:
         aside = {row.record_id for row in unreadable}
-        candidates = [record for record in _candidates(context, key) if record.id not in aside]
-        places = [rows[record.id] for record in candidates] if strategy.views else []
+        candidates = [record for record in candidates_of(context, key) if record.id not in aside]
+        places = [rows[record.id] for record in candidates] if columns else []
         observed = {name: values[places] for name, values in columns.items()}
+        observed |= pictures_seen(context, candidates)
         rng = np.random.default_rng(stage_seed(key.seed, key.cycle, "select"))
-        budget = context.recipe.selection.budget
+        budget = _budget(context, observed)
         decision = strategy.decide(candidates, observed, budget, labelled, rng)
+        if budget.costs is not None:
+            decision = within(decision, budget)
         broken = _undecodable(
             context, [candidates[chosen.index] for chosen in decision.choice.chosen]
         )
@@ -162,38 +69,44 @@ def select(context: Context, key: Key, strategy: Strategy) -> Outcome:
         unreadable += broken
 
 
+def _budget(context: Context, observed: Columns) -> Budget:
+    """What a cycle may spend, in the recipe's unit, and what each candidate is expected to cost of it."""
+    settings = context.recipe.selection
+    exact = settings.spend == "exact"
+    if settings.unit == "frames" or EXPECTED not in observed:
+        return Budget(settings.budget, exact=exact)
+    boxes = np.asarray(observed[EXPECTED], dtype=np.float64).sum(axis=1)
+    if settings.unit == "boxes":
+        return Budget(settings.budget, np.maximum(boxes, 1.0), exact)
+    cost = context.recipe.cost
+    return Budget(settings.budget, cost.per_frame + cost.per_box * boxes, exact)
+
+
 def _labelled(context: Context, key: Key, strategy: Strategy) -> Labelled:
     """What is known of labelled frames."""
-    earlier = _labels_before(context, key)
+    earlier = labels_before(context, key)
     drawn = [*context.start.labels.values(), *earlier.values()]
     kinds = np.concatenate([np.zeros(0, np.int64), *(one.classes[~one.ignore] for one in drawn)])
     classes = context.recipe.detector.class_count
     instances = np.bincount(kinds if classes > 1 else np.zeros_like(kinds), minlength=classes)
-    columns = read_columns(context.store, key, "labelled")[1] if strategy.looks_back else {}
-    return Labelled(_earlier(context, key), columns, instances)
-
-
-def _labels_before(context: Context, key: Key) -> dict[str, Annotations]:
-    """Labels collected in the arm's earlier cycles, by record id."""
-    labels: dict[str, Annotations] = {}
-    for cycle in range(1, key.cycle):
-        labels |= context.store.labels(Key(key.seed, key.strategy, cycle))
-    return labels
+    records = earlier_of(context, key)
+    columns = observed_by(context, key, strategy, "labelled")[1]
+    return Labelled(records, columns, pictures_seen(context, records), instances)
 
 
 def submit(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa: ARG001 - the signature of a stage
     """Send the chosen frames to the oracle."""
-    return Outcome(batch=context.oracle.submit(_chosen(context, key)))
+    return Outcome(batch=context.oracle.submit(chosen_of(context, key)))
 
 
 def collect(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa: ARG001 - the signature of a stage
     """Bring the labels back."""
-    return Outcome(labels=context.oracle.collect(context.store.batch(key), _chosen(context, key)))
+    return Outcome(labels=context.oracle.collect(context.store.batch(key), chosen_of(context, key)))
 
 
 def train(context: Context, key: Key, strategy: Strategy) -> Outcome:
     """Train on X_al alone, from the weights trained on X_l; an ensemble's further networks likewise."""
-    labels = _labels_before(context, Key(key.seed, key.strategy, key.cycle + 1))
+    labels = labels_before(context, Key(key.seed, key.strategy, key.cycle + 1))
     examples = [Example(context.by_id[record_id], drawn) for record_id, drawn in labels.items()]
     settings = context.recipe.training
     plan = Plan(
@@ -302,32 +215,6 @@ def survey(context: Context) -> Outcome:
         if sum(row.role == role for row in rows) == len(frames):
             raise DataError(f"no frame of the {role} set can be decoded ({rows[-1].reason})")
     return Outcome(unreadable=rows)
-
-
-def describe(key: Key) -> str:
-    """An arm and cycle in words."""
-    return (
-        f"seed {key.seed}, {key.strategy}, cycle {key.cycle}"
-        if key.strategy
-        else f"seed {key.seed}, start weights"
-    )
-
-
-def _candidates(context: Context, key: Key) -> list[Record]:
-    labelled = {record.id for record in _earlier(context, key)}
-    return [record for record in context.readable(context.pool, key) if record.id not in labelled]
-
-
-def _earlier(context: Context, key: Key) -> list[Record]:
-    cycles = range(1, key.cycle)
-    rows = (
-        row for cycle in cycles for row in context.store.choices(Key(key.seed, key.strategy, cycle))
-    )
-    return [context.by_id[row.record_id] for row in rows]
-
-
-def _chosen(context: Context, key: Key) -> list[Record]:
-    return [context.by_id[row.record_id] for row in context.store.choices(key)]
 
 
 def _undecodable(context: Context, records: Sequence[Record]) -> list[UnreadableRow]:

@@ -55,6 +55,15 @@ def thumbnail(image: Image) -> Thumbnail:
     return Thumbnail(int.from_bytes(np.packbits(brighter).tobytes(), "big"), grid)
 
 
+def fingerprint(image: Image) -> int:
+    """The difference hash of a picture, 64 bits.
+
+    Args:
+        image: `H x W x 3` uint8 RGB.
+    """
+    return thumbnail(image).bits
+
+
 def near_identical(thumbnails: Sequence[Thumbnail]) -> Iterator[tuple[int, int]]:
     """Pairs of places of near-identical pictures, the smaller place first, in ascending order of the second.
 

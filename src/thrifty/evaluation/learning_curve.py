@@ -12,9 +12,6 @@ import numpy as np
 from thrifty.errors import DataError
 from thrifty.types import FloatArray, IntArray
 
-SECONDS_PER_IMAGE = 35.0
-"""Least time that people took for the pedestrians of a street scene, with six labelling tools (the paper, section 1)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -26,7 +23,7 @@ class Measurement:
         cycle: 0 for the start weights.
         labelled: Frames labelled so far.
         boxes: Boxes drawn on them.
-        seconds: Time that took, as `labelling_seconds` estimates it, or as it was measured.
+        seconds: Time that took, as a `CostModel` estimates it, or as it was measured.
         metric: Name of the figure.
         value: The figure.
     """
@@ -39,15 +36,6 @@ class Measurement:
     seconds: float
     metric: str
     value: float
-
-
-def labelling_seconds(images: int) -> float:
-    """Estimate of the time that people take at least.
-
-    >>> labelling_seconds(10)
-    350.0
-    """
-    return images * SECONDS_PER_IMAGE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

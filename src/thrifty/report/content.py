@@ -60,7 +60,7 @@ class PassedOver:
         smoothed: Its score.
         rule: The rule in words ("within 15 frames of a frame chosen in this cycle").
         because: The chosen frame it is too close to.
-        distance: Frames between the two.
+        distance: Between the two, in words ("3 frames").
         image: A small picture of it, or `None`.
     """
 
@@ -71,7 +71,7 @@ class PassedOver:
     smoothed: float
     rule: str
     because: Record
-    distance: int
+    distance: str
     image: Image | None
 
 

@@ -115,8 +115,7 @@ def held_groups(
         picture = (
             None if frame.image is None else pictures.photograph(frame.image, pictures.SMALL_WIDTH)
         )
-        distance = _many(frame.distance, "frame", "frames")
-        why = f"{frame.rule}: {distance} from {frame.because.label}"
+        why = f"{frame.rule}: {frame.distance} from {frame.because.label}"
         groups.setdefault(key, HeldGroup(*key, [], [])).shown.append(Held(frame, picture, why))
     return list(groups.values())
 

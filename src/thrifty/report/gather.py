@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from thrifty.config import StreetSource
+from thrifty.costs import CostModel
 from thrifty.cycle.context import Context, previous
 from thrifty.detectors.protocol import Detector
 from thrifty.errors import FrameError
 from thrifty.report.content import ChosenFrame, Content, PassedOver
 from thrifty.report.summary import summarize
-from thrifty.selection.temporal import Rule
+from thrifty.selection.closeness import Rule
 from thrifty.store.schema import ChoiceRow, HeldRow, Key
 from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.strategy import Strategy
@@ -69,7 +70,7 @@ def _findings(points: Sequence[Point]) -> dict[str, list[str]]:
         return {}
     return {
         finding.strategy: list(finding.sentences(reference))
-        for finding in findings(measurements(points), reference)
+        for finding in findings(measurements(points, CostModel()), reference)
     }
 
 
@@ -139,7 +140,18 @@ def _rule_in_words(context: Context, rule: Rule) -> str:
     settings = context.recipe.selection
     if rule is Rule.CURRENT:
         return f"within {settings.exclude_current} frames of a frame chosen in this cycle"
-    return f"within {settings.exclude_later} frames of a frame chosen in an earlier cycle"
+    if rule is Rule.LATER:
+        return f"within {settings.exclude_later} frames of a frame chosen in an earlier cycle"
+    if rule is Rule.MOTION:
+        return f"in a video that moves by no more than {settings.same_motion:g} of its width from a chosen frame on"
+    return f"within {settings.same_picture} bits of a chosen frame's perceptual hash"
+
+
+def _distance_in_words(rule: Rule, distance: float) -> str:
+    if rule is Rule.MOTION:
+        return f"{distance:.3f} widths"
+    word = "bit" if rule is Rule.PICTURE else "frame"
+    return f"{distance:.0f} {word}" + ("" if distance == 1 else "s")
 
 
 def _held(context: Context, key: Key, rows: Sequence[HeldRow]) -> Iterator[PassedOver]:
@@ -153,7 +165,7 @@ def _held(context: Context, key: Key, rows: Sequence[HeldRow]) -> Iterator[Passe
             smoothed=row.smoothed,
             rule=_rule_in_words(context, Rule(row.rule)),
             because=context.by_id[row.because],
-            distance=row.distance,
+            distance=_distance_in_words(Rule(row.rule), row.distance),
             image=_picture(context, record),
         )
 
@@ -186,6 +198,23 @@ def _unreadable(context: Context) -> Iterator[tuple[str, Unreadable]]:
         yield row.role, Unreadable(records[row.role, row.record_id], row.reason)
 
 
+def _rules_in_words(context: Context) -> list[str]:
+    """Every step between a score and a choice that is switched on, for strategies that score."""
+    settings, score = context.recipe.selection, context.recipe.score
+    motion, bits = settings.same_motion, settings.same_picture
+    steps = (
+        (settings.exclude_current, f"{settings.exclude_current} places apart within a cycle"),
+        (settings.exclude_later, f"{settings.exclude_later} places from earlier cycles"),
+        (motion is not None, f"the picture must move by {motion} of its width"),
+        (bits is not None, f"hashes must differ in more than {bits} bits"),
+        (score.smoothing, f"{score.window} smoothing over {score.smoothing} places to each side"),
+        (settings.balance, f"class balance to the power {settings.balance:g}"),
+        (settings.diversity > 1, f"k-centre in a shortlist of {settings.diversity:g} budgets"),
+        (settings.spend == "exact", "exact choice"),
+    )
+    return [words for is_on, words in steps if is_on]
+
+
 def _facts(context: Context, facts: dict[str, str]) -> dict[str, str]:
     settings = context.recipe.selection
     shown = {
@@ -193,6 +222,7 @@ def _facts(context: Context, facts: dict[str, str]) -> dict[str, str]:
         for key, value in facts.items()
         if key not in _HIDDEN_FACTS and not key.startswith("version ")
     }
-    shown["labelled per cycle"] = f"{settings.budget} frames, {settings.cycles} cycles"
+    shown["labelled per cycle"] = f"{settings.budget} {settings.unit}, {settings.cycles} cycles"
+    shown["rules in force"] = "; ".join(_rules_in_words(context)) or "none"
     shown["time in all stages"] = f"{context.store.seconds():.0f} s"
     return shown

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData()
-VERSION = 3
+VERSION = 4
 
 
 def _arm(*, key: bool = True) -> list[Column[object]]:
@@ -48,7 +48,7 @@ HELD = Table(
     Column("smoothed", Float, nullable=False),
     Column("rule", String, nullable=False),
     Column("because", String, nullable=False),
-    Column("distance", Integer, nullable=False),
+    Column("distance", Float, nullable=False),
 )
 BATCH = Table("batch", METADATA, *_arm(), Column("name", String, nullable=False))
 LABEL = Table(
@@ -116,13 +116,13 @@ class ChoiceRow:
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
-    """A frame that a temporal rule passed over."""
+    """A frame that a rule passed over."""
 
     record_id: str
     smoothed: float
     rule: str
     because: str
-    distance: int
+    distance: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from thrifty.scoring import box_scores
 from thrifty.scoring.box_scores import Aggregate
+from thrifty.selection.budget import Budget
 from thrifty.strategies.scored import Pipeline, ScoredStrategy
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import Annotations, Detections, FloatArray, Record
@@ -106,7 +107,7 @@ class Margin(ScoredStrategy):
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,  # noqa: ARG002 - nothing is left to chance
     ) -> Decision:
@@ -118,7 +119,7 @@ class Margin(ScoredStrategy):
         scores = weighted.max(axis=1) if self._how == "max" else weighted.sum(axis=1)
         if self._how == "mean":
             scores = scores / np.maximum(np.asarray(observed["boxes"], dtype=np.float64), 1.0)
-        return self.pipeline.decide(candidates, scores, budget, labelled)
+        return self.pipeline.decide(candidates, scores, observed, budget, labelled)
 
 
 def _by_class(found: Detections) -> list[Detections]:

@@ -21,9 +21,9 @@ from thrifty.scoring.forms import DivergenceSettings
 from thrifty.scoring.regions import RegionSettings
 from thrifty.scoring.smoothing import gaussian_weights, triangular_weights, uniform_weights
 from thrifty.scoring.uncertainty import Measure
+from thrifty.selection.closeness import Rules
 from thrifty.selection.k_centre import k_centre, robust_k_centre
 from thrifty.selection.streaming import streaming_k_centre
-from thrifty.selection.temporal import Rules
 from thrifty.strategies.box_doubt import BoxDoubt, Margin, Stability, Tightness
 from thrifty.strategies.consistency import Consistency
 from thrifty.strategies.convex import Convex
@@ -36,6 +36,7 @@ from thrifty.strategies.ppal import Ppal
 from thrifty.strategies.random import Random
 from thrifty.strategies.scored import Pipeline
 from thrifty.strategies.strategy import Strategy, needs_of
+from thrifty.strategies.surroundings import Surroundings
 from thrifty.strategies.whole_pool import WholePool
 from thrifty.types import FloatArray, Need
 from thrifty.views import Maps, Members, Passes
@@ -48,8 +49,15 @@ _FREE = Rules(0, 0)
 Factory = Callable[[Recipe], Strategy]
 
 
-def _rules(recipe: Recipe) -> Rules:
-    return Rules(recipe.selection.exclude_current, recipe.selection.exclude_later)
+def rules_of(recipe: Recipe) -> Rules:
+    """What holds frames back, by the recipe."""
+    settings = recipe.selection
+    return Rules(
+        settings.exclude_current,
+        settings.exclude_later,
+        settings.same_motion,
+        settings.same_picture,
+    )
 
 
 def _weights(recipe: Recipe) -> FloatArray:
@@ -61,8 +69,14 @@ def _weights(recipe: Recipe) -> FloatArray:
     return gaussian_weights(settings.smoothing, settings.sigma)
 
 
-def _pipeline(recipe: Recipe) -> Pipeline:
-    return Pipeline(_weights(recipe), _rules(recipe))
+def _pipeline(recipe: Recipe, *, smooth: bool = True, rules: bool = True) -> Pipeline:
+    settings = recipe.selection
+    return Pipeline(
+        _weights(recipe) if smooth else _PLAIN,
+        rules_of(recipe) if rules else _FREE,
+        settings.balance,
+        settings.diversity,
+    )
 
 
 def _divergence_settings(recipe: Recipe) -> DivergenceSettings:
@@ -91,8 +105,7 @@ def _divergence(
     settings = _divergence_settings(recipe)
     if mean:
         settings = replace(settings, regions=replace(settings.regions, statistic=Statistic.MEAN))
-    pipeline = Pipeline(_weights(recipe) if smooth else _PLAIN, _rules(recipe) if rules else _FREE)
-    return Divergence(settings, pipeline, name)
+    return Divergence(settings, _pipeline(recipe, smooth=smooth, rules=rules), name)
 
 
 def _doubt(
@@ -171,8 +184,8 @@ def _rows() -> Mapping[str, Factory]:
         "div-proto": lambda _recipe: DivProto(),
     }
     chance: Mapping[str, Factory] = {
-        "guided-random": lambda recipe: Random(_rules(recipe), "guided-random"),
-        "random": lambda _recipe: Random(_FREE, "random"),
+        "guided-random": lambda recipe: Random(_pipeline(recipe), "guided-random"),
+        "random": lambda _recipe: Random(Pipeline(rules=_FREE), "random"),
     }
     return {**divergences, **chance, **doubts, **boxes, **diverse}
 
@@ -226,6 +239,16 @@ def make_strategies(recipe: Recipe, gives: frozenset[Need]) -> list[Strategy]:
     strategies = [factories[name](recipe) for name in recipe.selection.strategies]
     _check_needs(strategies, recipe, gives)
     return strategies
+
+
+def surroundings(recipe: Recipe) -> Surroundings:
+    """What the recipe's selection wants to know of every frame, whatever the strategy."""
+    settings = recipe.selection
+    return Surroundings(
+        recipe.detector.class_count,
+        objects=settings.unit != "frames" or settings.balance > 0,
+        features=settings.diversity > 1,
+    )
 
 
 def _check_needs(strategies: Sequence[Strategy], recipe: Recipe, gives: frozenset[Need]) -> None:

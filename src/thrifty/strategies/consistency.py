@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from thrifty.scoring.box_scores import consistency, distributions, jensen_shannon
-from thrifty.selection.temporal import Choice, Chosen
+from thrifty.selection.budget import Budget
+from thrifty.selection.choosing import Choice, Chosen
 from thrifty.strategies.scored import SCORE, Pipeline, ScoredStrategy
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import Annotations, Detections, FloatArray, Record
@@ -55,23 +56,22 @@ class Consistency(ScoredStrategy):
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,
     ) -> Decision:
         """Take 1.2 b by score, and of those b by their classes."""
         classes = np.asarray(observed["classes"], dtype=np.float64)
-        wider = min(len(candidates), math.ceil(_MORE * budget))
+        if classes.shape[1] < 2 or budget.frames == len(candidates):
+            return super().decide(candidates, observed, budget, labelled, rng)
+        wider = Budget(min(len(candidates), math.ceil(_MORE * budget.frames)))
         first = super().decide(candidates, observed, wider, labelled, rng)
-        if classes.shape[1] < 2 or wider == budget:
-            kept = first.choice.chosen[:budget]
-            return Decision(first.scores, first.smoothed, Choice(kept, first.choice.held))
         known = np.zeros(classes.shape[1])
         known[: len(labelled.instances)] = labelled.instances[: len(known)]
         left = list(first.choice.chosen)
         taken: list[Chosen] = []
         reasons: list[str] = []
-        while len(taken) < budget:
+        while len(taken) < budget.frames:
             rows = np.stack([_softmax(classes[one.index]) for one in left])
             gain = jensen_shannon(rows, np.broadcast_to(_share(known), rows.shape))
             best = int(gain.argmax())

@@ -17,10 +17,11 @@ from thrifty.scoring.forms import score_passes
 from thrifty.scoring.object_features import Vectors, frame_features
 from thrifty.scoring.regions import RegionSettings
 from thrifty.scoring.uncertainty import Measure
+from thrifty.selection.budget import Budget
+from thrifty.selection.choosing import Choice, Chosen
 from thrifty.selection.convex import confidence, descriptions
 from thrifty.selection.k_centre import k_centre
 from thrifty.selection.ranking import rank
-from thrifty.selection.temporal import Choice, Chosen
 from thrifty.strategies.diverse import FEATURES, by_id, nearest, vectors
 from thrifty.strategies.scored import SCORE
 from thrifty.strategies.strategy import Columns, Decision, Labelled
@@ -65,7 +66,7 @@ class Convex:
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,  # noqa: ARG002 - nothing is left to chance
     ) -> Decision:
@@ -73,15 +74,15 @@ class Convex:
         features = vectors(observed[FEATURES])
         doubt = np.asarray(observed[SCORE], dtype=np.float64)
         covered = vectors(labelled.columns[FEATURES]) if labelled.columns else None
-        order = by_id(candidates)
+        count, order = budget.frames, by_id(candidates)
         if len(order) > self._most:
-            order = np.sort(order[k_centre(features[order], max(self._most, budget), covered)])
+            order = np.sort(order[k_centre(features[order], max(self._most, count), covered)])
         shares = np.zeros(len(features))
         shares[order] = self._shares(features[order], doubt[order], covered)
         ids = [record.id for record in candidates]
         # Of those that stand for nobody, the more doubtful first.
         ties = doubt / (2e9 * (doubt.max(initial=0.0) or 1.0))
-        taken = rank(ids, shares.round(6) + ties, budget)[:budget]
+        taken = rank(ids, shares.round(6) + ties, count)[:count]
         reasons = tuple(f"stands for {shares[index]:.1f} frames" for index in taken)
         chosen = tuple(Chosen(int(index)) for index in taken)
         return Decision(doubt, shares, Choice(chosen, ()), reasons)

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from thrifty.maps import ClassMaps
 from thrifty.scoring.object_features import Objects, Vectors, objects_of
+from thrifty.selection.budget import Budget
+from thrifty.selection.choosing import Choice, Chosen
 from thrifty.selection.ranking import rank
-from thrifty.selection.temporal import Choice, Chosen
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import Annotations, FloatArray, IntArray, Record
 from thrifty.views import Boxes, Features, Seen, View
@@ -98,7 +99,7 @@ class DivProto:
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,  # noqa: ARG002 - nothing is left to chance
     ) -> Decision:
@@ -111,17 +112,18 @@ class DivProto:
         )
         scores = distinct_entropy(objects)
         order = rank([record.id for record in candidates], scores)
+        count = budget.frames
         taken: dict[int, str] = {}
         chosen: dict[int, list[Vectors]] = {}
         rare = _rare(labelled.instances)
         for rules in (2, 1, 0):
             for index in order.tolist():
-                if len(taken) == budget:
+                if len(taken) == count:
                     break
                 if index in taken:
                     continue
                 own = prototypes(objects, index)
-                must_show = rules == 2 and len(taken) < math.ceil(FIRST * budget)
+                must_show = rules == 2 and len(taken) < math.ceil(FIRST * count)
                 if must_show and len(rare) and not _shows(objects, index, rare):
                     continue
                 gap = _closeness(own, chosen)

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from thrifty.maps import ClassMaps
 from thrifty.scoring.object_features import Vectors, frame_features
-from thrifty.selection.temporal import Choice, Chosen
+from thrifty.selection.budget import Budget
+from thrifty.selection.choosing import Choice, Chosen
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import Annotations, FloatArray, IntArray, Record
 from thrifty.views import Features, Seen, View
@@ -66,7 +67,7 @@ class Diverse:
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,  # noqa: ARG002 - nothing is left to chance
     ) -> Decision:
@@ -74,7 +75,7 @@ class Diverse:
         features = vectors(observed[FEATURES])
         covered = vectors(labelled.columns[FEATURES]) if labelled.columns else None
         order = by_id(candidates)
-        taken = order[self._choose(features[order], budget, covered)]
+        taken = order[self._choose(features[order], budget.frames, covered)]
         return decision(features, covered, taken)
 
 

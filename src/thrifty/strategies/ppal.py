@@ -25,8 +25,9 @@ from thrifty import boxes as geometry
 from thrifty.maps import ClassMaps
 from thrifty.scoring.box_scores import surest
 from thrifty.scoring.object_features import Objects, objects_of
+from thrifty.selection.budget import Budget
+from thrifty.selection.choosing import Choice, Chosen
 from thrifty.selection.ranking import rank
-from thrifty.selection.temporal import Choice, Chosen
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import Annotations, Detections, FloatArray, IntArray, Record
 from thrifty.views import Boxes, Features, Seen, View
@@ -140,12 +141,12 @@ class Ppal:
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,  # noqa: ARG002 - nothing is left to chance
     ) -> Decision:
         """The most uncertain, and of those the ones that stand for the others."""
-        known = labelled.columns
+        known, count = labelled.columns, budget.frames
         classes = np.asarray(observed["classes"], dtype=np.int64)
         width = np.asarray(observed["hard"]).shape[1]
         weights = np.ones(width)
@@ -155,7 +156,7 @@ class Ppal:
         of_box = np.where(classes >= 0, weights[np.clip(classes, 0, width - 1)], 0.0)
         scores = (of_box * np.asarray(observed["entropies"], np.float64)).sum(axis=1)
         ids = [record.id for record in candidates]
-        wider = rank(ids, scores, _MORE * budget)[: _MORE * budget]
+        wider = rank(ids, scores, _MORE * count)[: _MORE * count]
         objects = Objects(
             np.asarray(observed["features"], np.float32)[wider],
             classes[wider],
@@ -164,9 +165,9 @@ class Ppal:
         )
         distances = 1.0 - likeness(objects)
         np.fill_diagonal(distances, 0.0)
-        places = medoids(distances, budget) if budget else np.zeros(0, np.int64)
-        owner = distances[:, places].argmin(axis=1) if budget else np.zeros(0, np.int64)
-        stands = np.bincount(owner, minlength=budget)
+        places = medoids(distances, count) if count else np.zeros(0, np.int64)
+        owner = distances[:, places].argmin(axis=1) if count else np.zeros(0, np.int64)
+        stands = np.bincount(owner, minlength=count)
         reasons = tuple(
             f"uncertainty {scores[wider[place]]:.3g}, rank {place + 1}; stands for {int(number)} of the {len(wider)} most uncertain"
             for place, number in zip(places.tolist(), stands, strict=True)

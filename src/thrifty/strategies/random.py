@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from thrifty.selection.temporal import Rules
+from thrifty.selection.budget import Budget
 from thrifty.strategies.scored import Pipeline, ScoredStrategy
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import FloatArray, Record
@@ -17,12 +18,12 @@ class Random(ScoredStrategy):
     """Uniform scores, so every frame that the rules allow is as likely as any other.
 
     Args:
-        rules: Reach of the temporal rules; `Rules(0, 0)` draws freely.
+        pipeline: Rules, and whatever else composes with a draw as with a score; nothing is smoothed.
         name: The name in recipes and tables.
     """
 
-    def __init__(self, rules: Rules, name: str) -> None:
-        super().__init__(name, Pipeline(np.ones(1), rules))
+    def __init__(self, pipeline: Pipeline, name: str) -> None:
+        super().__init__(name, replace(pipeline, weights=np.ones(1), measure="a random draw"))
 
     def scores(self, seen: Seen) -> FloatArray:
         """Nothing is looked at: a zero for each of the `B` frames."""
@@ -31,8 +32,8 @@ class Random(ScoredStrategy):
     def decide(
         self,
         candidates: Sequence[Record],
-        observed: Columns,  # noqa: ARG002 - chance looks at nothing
-        budget: int,
+        observed: Columns,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,
     ) -> Decision:
@@ -40,4 +41,4 @@ class Random(ScoredStrategy):
         scores = np.empty(len(candidates))
         by_id = np.argsort([record.id for record in candidates])
         scores[by_id] = rng.random(len(candidates))
-        return self.pipeline.decide(candidates, scores, budget, labelled)
+        return self.pipeline.decide(candidates, scores, observed, budget, labelled)

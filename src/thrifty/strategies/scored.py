@@ -1,20 +1,38 @@
-"""What strategies have in common that give each frame a score: smoothing in time (equation 6), and both temporal rules."""
+r"""What strategies have in common that give each frame a score: from scores to a choice.
+
+In this order, each step switched by the recipe:
+
+1. smoothing in time (equation 6), each video by itself;
+2. **class balance**: the score times \(\sum_c \hat n_c w_c / \sum_c \hat n_c\), the mean weight of the objects that the detector
+   expects, with \(w_c = ((\bar n + 1) / (n_c + 1))^\gamma\) for \(n_c\) labelled objects of a class and \(\bar n\) of the mean class;
+3. ranking under the rules of `selection.closeness`, as far as the budget goes;
+4. **diversity in feature space**: the ranking buys `diversity` times the budget, and of that k-centre takes what leaves no frame
+   of the shortlist far from what is labelled or chosen.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor
 
 from thrifty.maps import ClassMaps
 from thrifty.scoring.smoothing import gaussian_weights, smooth
-from thrifty.selection.temporal import Rules, choose
+from thrifty.selection.budget import Budget
+from thrifty.selection.choosing import Choice, choose
+from thrifty.selection.closeness import Rules
+from thrifty.selection.k_centre import k_centre
 from thrifty.strategies.strategy import Columns, Decision, Labelled
+from thrifty.strategies.surroundings import (
+    EXPECTED,
+    feature_vectors,
+    pictures_of,
+)
 from thrifty.timeline import Timeline
-from thrifty.types import Annotations, FloatArray, Record
+from thrifty.types import Annotations, FloatArray, IntArray, Record
 from thrifty.views import Seen, View
 
 SCORE = "score"
@@ -27,23 +45,158 @@ class Pipeline:
 
     Attributes:
         weights: Weights of equation 6 for the distances -D..D; a single one smooths nothing.
-        rules: Reach of the temporal rules.
+        rules: What holds frames back.
+        balance: gamma of the class weights, >= 0; 0 switches them off.
+        diversity: Length of the shortlist in budgets, >= 1; 1 switches it off.
+        measure: What the score is, in words.
     """
 
     weights: FloatArray = field(default_factory=gaussian_weights)
     rules: Rules = field(default_factory=Rules)
+    balance: float = 0.0
+    diversity: float = 1.0
+    measure: str = "its score"
 
     def decide(
         self,
         candidates: Sequence[Record],
         scores: FloatArray,
-        budget: int,
+        observed: Columns,
+        budget: Budget,
         labelled: Labelled,
     ) -> Decision:
-        """Smooth within each video, rank, and choose under the rules."""
+        """Smooth, weigh, rank and choose.
+
+        Args:
+            candidates: `N` records.
+            scores: `N` finite scores.
+            observed: `N` rows, of which the surroundings are looked at where a step needs them.
+            budget: What may be spent.
+            labelled: What is known of labelled frames.
+        """
         smoothed = smooth(scores, Timeline.of(candidates), self.weights)
-        choice = choose(candidates, smoothed, budget, self.rules, labelled.records)
-        return Decision(scores, smoothed, choice)
+        weights = self._class_weights(observed, labelled)
+        ranked = smoothed if weights is None else (smoothed - min(0.0, smoothed.min())) * weights
+        choice = self._choose(candidates, ranked, observed, self._wide(budget), labelled)
+        apart: list[float] | None = None
+        if self.diversity > 1:
+            choice, apart = _diverse(candidates, choice, observed, budget, labelled)
+        reasons = self._reasons(choice, scores, ranked, weights, apart, budget)
+        return Decision(scores, ranked, choice, reasons)
+
+    def _wide(self, budget: Budget) -> Budget:
+        return budget if self.diversity == 1 else budget.times(self.diversity)
+
+    def _choose(
+        self,
+        candidates: Sequence[Record],
+        scores: FloatArray,
+        observed: Columns,
+        budget: Budget,
+        labelled: Labelled,
+    ) -> Choice:
+        pictures = None
+        if self.rules.looks_at_pictures:
+            pictures = pictures_of(observed), pictures_of(labelled.pictures)
+        if budget.costs is None and budget.amount > len(candidates) and self.diversity > 1:
+            budget = Budget(len(candidates))
+        return choose(candidates, scores, budget, self.rules, labelled.records, pictures)
+
+    def _class_weights(self, observed: Columns, labelled: Labelled) -> FloatArray | None:
+        if not self.balance:
+            return None
+        expected = np.asarray(observed[EXPECTED], dtype=np.float64)
+        return class_balance(expected, labelled.instances, self.balance)
+
+    def _reasons(
+        self,
+        choice: Choice,
+        scores: FloatArray,
+        ranked: FloatArray,
+        weights: FloatArray | None,
+        apart: Sequence[float] | None,
+        budget: Budget,
+    ) -> tuple[str, ...]:
+        """For each chosen frame which steps brought it here."""
+        places, before = _places(ranked, choice.indices), _places(scores, choice.indices)
+        moved = len(self.weights) > 1 or weights is not None
+        reasons = []
+        for number, index in enumerate(choice.indices):
+            said = f"rank {places[number]} of {len(scores)} by {self.measure}"
+            if moved and before[number] != places[number]:
+                steps = [
+                    *(["its neighbours in time"] if len(self.weights) > 1 else []),
+                    *(["its classes"] if weights is not None else []),
+                ]
+                said += f", {before[number]} before {' and '.join(steps)} counted"
+            if weights is not None:
+                said += f"; classes weigh {weights[index]:.2f}"
+            if apart is not None:
+                said += f"; {apart[number]:.3g} in features from the nearest labelled or chosen"
+            if budget.costs is not None:
+                said += f"; expected to cost {budget.cost_of(index):.3g}"
+            reasons.append(said)
+        return tuple(reasons)
+
+
+def class_balance(expected: FloatArray, instances: IntArray, gamma: float) -> FloatArray:
+    r"""Weight of each frame by how rare the classes are that it is expected to show.
+
+    Args:
+        expected: `N x C`, expected objects of each class.
+        instances: Labelled objects of each class, at least `C` of them.
+        gamma: Exponent; 0 gives every frame 1.
+
+    Returns:
+        `N` float64: \(\sum_c \hat n_c w_c / \sum_c \hat n_c\) with \(w_c = ((\bar n + 1)/(n_c + 1))^\gamma\); 1 where nothing is
+        expected.
+
+    >>> class_balance(np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), np.array([9, 0]), 1.0)
+    array([0.55 , 3.025, 1.   ])
+    """
+    counts = np.asarray(instances, dtype=np.float64)[: expected.shape[1]]
+    rarity = ((counts.mean() + 1) / (counts + 1)) ** gamma
+    total = expected.sum(axis=1)
+    weighted = expected @ rarity
+    return np.asarray(np.divide(weighted, total, out=np.ones(len(expected)), where=total > 0))
+
+
+def _diverse(
+    candidates: Sequence[Record],
+    choice: Choice,
+    observed: Columns,
+    budget: Budget,
+    labelled: Labelled,
+) -> tuple[Choice, list[float]]:
+    """Of a shortlist, what lies far apart; and each one's distance to what was there before it."""
+    # What was taken against a rule is only wanted where there is not enough else.
+    listed = [one for one in choice.chosen if not one.dropped]
+    others = [one for one in choice.chosen if one.dropped]
+    if budget.affordable([one.index for one in (*listed, *others)]) > len(listed):
+        listed += others
+    features = feature_vectors(observed)[[one.index for one in listed]]
+    covered = feature_vectors(labelled.columns) if labelled.columns else None
+    order = k_centre(features, len(listed), covered)
+    order = order[: budget.affordable([listed[place].index for place in order])]
+    around = np.full(len(listed), np.inf)
+    for other in () if covered is None else covered:
+        around = np.minimum(around, np.linalg.norm(features - other, axis=1))
+    apart = []
+    for place in order.tolist():
+        apart.append(float(around[place]))
+        around = np.minimum(around, np.linalg.norm(features - features[place], axis=1))
+    taken = tuple(listed[place] for place in order)
+    # A frame that stayed on the shortlist holds nobody back.
+    gone = {candidates[one.index].id for one in choice.chosen if one not in taken}
+    held = tuple(one for one in choice.held if one.because not in gone)
+    return replace(choice, chosen=taken, held=held), apart
+
+
+def _places(scores: FloatArray, indices: Sequence[int]) -> list[int]:
+    """Place of each frame in the order of scores, from 1; equal scores share the first."""
+    ascending = np.sort(scores)
+    higher = len(scores) - np.searchsorted(ascending, scores[list(indices)], side="right")
+    return [int(count) + 1 for count in higher]
 
 
 class ScoredStrategy(ABC):
@@ -78,10 +231,10 @@ class ScoredStrategy(ABC):
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,  # noqa: ARG002 - nothing is left to chance
     ) -> Decision:
         """Rank by the scores."""
         scores = np.asarray(observed[SCORE], dtype=np.float64)
-        return self.pipeline.decide(candidates, scores, budget, labelled)
+        return self.pipeline.decide(candidates, scores, observed, budget, labelled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from thrifty.maps import ClassMaps
-from thrifty.selection.temporal import Choice
+from thrifty.selection.budget import Budget
+from thrifty.selection.choosing import Choice
 from thrifty.types import Annotations, FloatArray, IntArray, Need, Record
 from thrifty.views import Members, Seen, View
 
@@ -27,11 +28,13 @@ class Labelled:
         records: Frames of the pool that were chosen in earlier cycles; the start set is not among them.
         columns: What the strategy observed in all labelled frames, the start set's first, then those of `records`; empty
             for a strategy that does not look at them.
+        pictures: What the pictures of `records` say, for rules that ask: columns as in `surroundings`.
         instances: Objects of each class in all labels so far, the start set's included: `C` int64.
     """
 
     records: Sequence[Record] = ()
     columns: Columns = field(default_factory=dict)
+    pictures: Columns = field(default_factory=dict)
     instances: IntArray = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
 
 
@@ -41,7 +44,7 @@ class Decision:
 
     Attributes:
         scores: `N` scores of the candidates, in their order.
-        smoothed: `N` scores as they were ranked.
+        smoothed: `N` scores as they were ranked, whatever was done to them before.
         choice: Which candidates were taken, and which were held back by a rule.
         reasons: For each chosen frame, in the order taken, what chose it, in words; empty where the score says it all.
     """
@@ -92,20 +95,30 @@ class Strategy(Protocol):
         self,
         candidates: Sequence[Record],
         observed: Columns,
-        budget: int,
+        budget: Budget,
         labelled: Labelled,
         rng: np.random.Generator,
     ) -> Decision:
-        """Choose `budget` of the candidates.
+        """Choose what the budget buys of the candidates.
+
+        A strategy that takes one frame after the other may take `budget.frames` of them: what is not affordable after all
+        is cut off its end by `within`.
 
         Args:
             candidates: `N` unlabelled, readable records.
-            observed: `N` rows from `observe`; nothing for a strategy without views.
-            budget: Frames to take.
+            observed: `N` rows from `observe`, and those of `surroundings` that the recipe asks for.
+            budget: What may be spent; of frames, as many as `budget.frames` are promised.
             labelled: What is known of labelled frames.
             rng: The only source of chance.
         """
         ...
+
+
+def within(decision: Decision, budget: Budget) -> Decision:
+    """What a budget buys of a decision: the first frames, in the order they were taken."""
+    count = budget.affordable(decision.choice.indices)
+    choice = replace(decision.choice, chosen=decision.choice.chosen[:count])
+    return replace(decision, choice=choice, reasons=decision.reasons[:count])
 
 
 def members_of(strategies: Sequence[Strategy]) -> int:

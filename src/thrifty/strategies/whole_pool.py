@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from thrifty.selection.temporal import Choice, Chosen
+from thrifty.selection.budget import Budget
+from thrifty.selection.choosing import Choice, Chosen
 from thrifty.strategies.diverse import by_id
 from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.scored import Pipeline, ScoredStrategy
@@ -31,7 +32,7 @@ class WholePool(ScoredStrategy):
         self,
         candidates: Sequence[Record],
         observed: Columns,  # noqa: ARG002 - everything is taken
-        budget: int,  # noqa: ARG002 - everything is taken
+        budget: Budget,  # noqa: ARG002 - everything is taken
         labelled: Labelled,  # noqa: ARG002 - everything is taken
         rng: np.random.Generator,  # noqa: ARG002 - everything is taken
     ) -> Decision:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from thrifty.costs import CostModel
 from thrifty.errors import DataError
 from thrifty.evaluation.learning_curve import (
     LearningCurve,
     Measurement,
     Parity,
     curves,
-    labelling_seconds,
     labels_to_parity,
 )
 from thrifty.evaluation.statistics import Comparison, compare_all, seeds_needed
@@ -29,10 +29,11 @@ MISS_RATE = "miss_rate_at_1_fppi"
 _NAMES = tuple(field.name for field in fields(Measurement))
 
 
-def measurements(points: Iterable[Point]) -> list[Measurement]:
+def measurements(points: Iterable[Point], cost: CostModel) -> list[Measurement]:
     """The tidy table of a run: a row for each figure of each strategy, seed and cycle.
 
-    Cycle 0, the start weights, is there for every strategy, so that each curve is whole.
+    Cycle 0, the start weights, is there for every strategy, so that each curve is whole. Seconds are what the cost model makes of
+    the boxes that were drawn.
     """
     return [
         Measurement(
@@ -41,7 +42,7 @@ def measurements(points: Iterable[Point]) -> list[Measurement]:
             point.cycle,
             point.labelled,
             point.people,
-            labelling_seconds(point.labelled),
+            cost.seconds(point.labelled, point.people),
             metric,
             value,
         )

@@ -107,7 +107,7 @@ def _describe(opened: Opened, source: FilesSource | StreetSource) -> str:
 def _check(recipe: Recipe, sets: Sets) -> None:
     wanted = recipe.selection.budget * recipe.selection.cycles
     held = len(sets.pool.frames)
-    if held < wanted:
+    if recipe.selection.unit == "frames" and held < wanted:
         raise BudgetError(
             f"recipe '{recipe.name}': {recipe.selection.cycles} cycles of {recipe.selection.budget} frames need {wanted} "
             f"frames but the pool holds {held}; lower 'budget' or 'cycles'"

@@ -1,0 +1,237 @@
+"""The pass over the pool: a detector is asked about every frame once, in all ways that somebody needs.
+
+In the first cycle all arms of a seed have the same detector, the start weights, so one pass serves all of them. From the second
+on every arm has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from thrifty.cycle.artifacts import read_columns, write_columns
+from thrifty.cycle.context import SURVEY, Context, previous
+from thrifty.cycle.memory import candidates_of, describe, earlier_of, labels_before
+from thrifty.data.frames import FrameSet
+from thrifty.data.motion import motion
+from thrifty.data.similarity import fingerprint
+from thrifty.detectors.viewing import look
+from thrifty.engine.local import map_frames
+from thrifty.store.schema import Artifact, Key, UnreadableRow
+from thrifty.store.store import Outcome
+from thrifty.strategies.catalogue import rules_of, surroundings
+from thrifty.strategies.names import WHOLE_POOL
+from thrifty.strategies.strategy import Columns, Strategy, members_of
+from thrifty.strategies.surroundings import HASH, MOTION
+from thrifty.types import Annotations, Frame, Image, Record, Unreadable
+
+
+def first_look(context: Context, key: Key, strategies: Sequence[Strategy]) -> Outcome:
+    """What every strategy sees of the pool with the start weights."""
+    return _look(context, key, Key(key.seed, cycle=1), _seeing(context, strategies), shared=True)
+
+
+def score(context: Context, key: Key, strategy: Strategy) -> Outcome:
+    """Ask the arm's detector about the unlabelled pool; strategies that need nothing skip it.
+
+    A strategy that looks back is shown the labelled frames as well, with their labels.
+    """
+    seeing = _seeing(context, [strategy])
+    if key.cycle > 1 or not seeing:
+        return _look(context, key, key, seeing, shared=False)
+    # Arms do not learn from each other what cannot be read; each is told what the common pass has found.
+    return Outcome(unreadable=context.store.unreadable(Key(key.seed)))
+
+
+def observed_by(
+    context: Context, key: Key, strategy: Strategy, kind: str = "scores"
+) -> tuple[list[str], Columns]:
+    """Ids of the frames that a strategy has seen, and what it kept of them: `scores` or `labelled`."""
+    if not _seeing(context, [strategy]) or (
+        kind == "labelled" and not _looks_back(context, strategy)
+    ):
+        return [], {}
+    if key.cycle == 1:
+        return read_columns(context.store, Key(key.seed), f"{kind}.{strategy.name}")
+    return read_columns(context.store, key, kind)
+
+
+def _seeing(context: Context, strategies: Sequence[Strategy]) -> list[Strategy]:
+    """Those who look at anything."""
+    common = surroundings(context.recipe).views
+    return [one for one in strategies if one.views or (common and one.name != WHOLE_POOL)]
+
+
+def _looks_back(context: Context, strategy: Strategy) -> bool:
+    return strategy.looks_back or surroundings(context.recipe).looks_back
+
+
+def _look(
+    context: Context, key: Key, of: Key, strategies: Sequence[Strategy], *, shared: bool
+) -> Outcome:
+    if not strategies:
+        return Outcome()
+    looker = _Looker(context, key, previous(of))
+    pool = looker.look(context.pool, candidates_of(context, of), strategies, "scoring")
+    artifacts = [
+        _written(context, key, "scores", one, pool.columns[one.name], pool.ids, shared=shared)
+        for one in strategies
+    ]
+    back = [one for one in strategies if _looks_back(context, one)]
+    if back:
+        start = context.start
+        known = [
+            looker.look(
+                start.frames,
+                context.readable(start.frames, SURVEY),
+                back,
+                "looking at the start set",
+                start.labels,
+            ),
+            looker.look(
+                context.pool,
+                earlier_of(context, of),
+                back,
+                "looking at labelled frames",
+                labels_before(context, of),
+            ),
+        ]
+        ids = [name for part in known for name in part.ids]
+        for one in back:
+            columns = _joined([part.columns[one.name] for part in known if part.ids])
+            artifacts.append(_written(context, key, "labelled", one, columns, ids, shared=shared))
+    unreadable = [UnreadableRow("pool", result.record.id, result.reason) for result in pool.broken]
+    return Outcome(unreadable=unreadable, artifacts=artifacts)
+
+
+def _written(
+    context: Context,
+    key: Key,
+    kind: str,
+    strategy: Strategy,
+    columns: Columns,
+    ids: Sequence[str],
+    *,
+    shared: bool,
+) -> Artifact:
+    name = f"{kind}.{strategy.name}" if shared else kind
+    return write_columns(context.store, key, name, ids, columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What strategies kept of frames, by the strategies' names, and the frames that could not be decoded."""
+
+    ids: Sequence[str]
+    columns: Mapping[str, Columns]
+    broken: Sequence[Unreadable]
+
+
+class _Looker:
+    """A detector with the weights of one cycle, and what is always asked of it."""
+
+    def __init__(self, context: Context, key: Key, weights: Key) -> None:
+        self._context, self._key = context, key
+        self._weights = weights
+        self._detector = context.detector(weights)
+        self._common = surroundings(context.recipe)
+
+    def look(
+        self,
+        frames: FrameSet,
+        records: Sequence[Record],
+        strategies: Sequence[Strategy],
+        doing: str,
+        labels: Mapping[str, Annotations] | None = None,
+    ) -> _Look:
+        """Ask about frames, batch by batch."""
+        views = self._common.views.union(*(one.views for one in strategies))
+        members = [
+            self._context.member(self._weights, number)
+            for number in range(1, members_of(strategies) + 1)
+        ]
+
+        def observe(batch: Sequence[Frame]) -> Sequence[Mapping[str, Columns]]:
+            seen = look(self._detector, batch, views, members)
+            drawn = None if labels is None else [labels[frame.record.id] for frame in batch]
+            common = self._common.observe(seen)
+            kept = {one.name: {**one.observe(seen, drawn), **common} for one in strategies}
+            return [
+                {
+                    name: {column: values[number] for column, values in columns.items()}
+                    for name, columns in kept.items()
+                }
+                for number in range(len(batch))
+            ]
+
+        rows: dict[str, Mapping[str, Columns]] = {}
+        broken: list[Unreadable] = []
+        title = f"{describe(self._key)}: {doing}"
+        with self._context.progress(title, len(records), "frames") as step:
+            for result in map_frames(observe, frames, records, step):
+                if isinstance(result, Unreadable):
+                    broken.append(result)
+                else:
+                    rows[result[0].id] = result[1]
+        columns = {
+            one.name: _stacked([row[one.name] for row in rows.values()]) for one in strategies
+        }
+        return _Look(list(rows), columns, broken)
+
+
+def _stacked(rows: Sequence[Columns]) -> Columns:
+    return {
+        name: np.stack([np.asarray(row[name]) for row in rows])
+        for name in (rows[0] if rows else ())
+    }
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    return {
+        name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())
+    }
+
+
+def look_at_pictures(context: Context) -> Outcome:
+    """Hash every picture of the pool, and follow how far each video moves; nothing where no rule asks."""
+    rules = rules_of(context.recipe)
+    if not rules.looks_at_pictures:
+        return Outcome()
+    hashes: dict[str, int] = {}
+    images: dict[str, tuple[Record, Image]] = {}
+    travelled: dict[str, float] = {}
+    records = context.pool.records
+    with context.progress("looking at the pictures", len(records), "frames") as step:
+        for frame in context.pool.stream(records):
+            step()
+            record = frame.record
+            # A frame that cannot be decoded is never chosen, and moves nothing.
+            hashes[record.id], travelled[record.id] = 0, 0.0
+            if isinstance(frame, Unreadable):
+                continue
+            hashes[record.id] = fingerprint(frame.image)
+            if rules.motion is not None and record.sequence is not None:
+                before = images.get(record.sequence)
+                moved = 0.0 if before is None else motion(before[1], frame.image)
+                if before is not None:
+                    travelled[record.id] = travelled[before[0].id] + moved
+                images = {record.sequence: (record, frame.image)}
+    columns = {
+        HASH: np.array(list(hashes.values()), dtype=np.uint64),
+        MOTION: np.array(list(travelled.values())),
+    }
+    return Outcome(
+        artifacts=[write_columns(context.store, SURVEY, "pictures", list(hashes), columns)]
+    )
+
+
+def pictures_seen(context: Context, records: Sequence[Record]) -> Columns:
+    """What the pictures of some records of the pool say; nothing where no rule asks."""
+    if not rules_of(context.recipe).looks_at_pictures:
+        return {}
+    ids, columns = read_columns(context.store, SURVEY, "pictures")
+    rows = {record_id: row for row, record_id in enumerate(ids)}
+    places = [rows[record.id] for record in records]
+    return {name: values[places] for name, values in columns.items()}

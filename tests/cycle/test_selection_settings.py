@@ -1,0 +1,87 @@
+"""Rules, diversity and budgets of a recipe, through whole runs on tiny data."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_run_command import thrifty
+from tests.tiny import TinyData
+from thrifty.study.comparison import read_measurements
+
+STRATEGIES = '"divergence", "core-set", "ppal", "random"'
+
+
+def run(
+    tiny: TinyData, place: Path, settings: str, cost: str = "", jobs: int = 1, budget: int = 3
+) -> Path:
+    place.mkdir()
+    recipe = tiny.recipe(place, seeds="0")
+    text = recipe.read_text().replace('"divergence", "guided-random", "random"', STRATEGIES)
+    text = text.replace("budget = 3", f"budget = {budget}")
+    recipe.write_text(f"{text}\n{settings}\n{cost}\n")
+    out = place / "out"
+    done = thrifty("run", recipe, "--out", out, "--data", tiny.root, "--jobs", jobs)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def rows(out: Path, query: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(out / "run.sqlite") as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_all_rules_at_once_the_same_on_one_process_and_on_two(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    settings = "same_motion = 0.01\nsame_picture = 2\ndiversity = 2.0\nbalance = 1.0"
+    one = run(tiny, tmp_path / "one", settings)
+    two = run(tiny, tmp_path / "two", settings, jobs=2)
+    query = "SELECT * FROM choice ORDER BY strategy, cycle, rank"
+    assert rows(one, query) == rows(two, query)
+    reasons = [reason for (reason,) in rows(one, "SELECT reason FROM choice")]
+    assert all(reasons)
+    scored = rows(one, "SELECT reason FROM choice WHERE strategy = 'divergence'")
+    assert all("by its score" in reason and "in features from" in reason for (reason,) in scored)
+    page = (one / "report.html").read_text()
+    for words in (
+        "the picture must move by 0.01 of its width",
+        "hashes must differ in more than 2 bits",
+        "k-centre in a shortlist of 2.0 budgets",
+        "class balance to the power 1",
+    ):
+        assert words.replace("2.0", "2") in page
+    assert scored[0][0].split(";")[0] in page
+
+
+@pytest.mark.parametrize(
+    ("settings", "cost"),
+    [
+        ('unit = "seconds"', "[cost]\nper_frame = 1.0\nper_box = 0.5"),
+        ('unit = "boxes"', ""),
+        ('unit = "boxes"\nspend = "exact"', ""),
+    ],
+)
+def test_no_strategy_spends_more_than_it_has(
+    tiny: TinyData, tmp_path: Path, settings: str, cost: str
+) -> None:
+    out = run(tiny, tmp_path / "run", settings, cost, budget=40)
+    counts = rows(out, "SELECT strategy, cycle, count(*) FROM choice GROUP BY 1, 2")
+    assert len(counts) == 8
+    assert all(count >= 1 for *_, count in counts)
+    spent = rows(out, "SELECT reason FROM choice WHERE strategy = 'divergence' AND cycle = 1")
+    assert sum(float(reason.rsplit(" ", 1)[1]) for (reason,) in spent) <= 40.5
+
+
+def test_the_table_tells_seconds_by_the_recipes_own_costs(tiny: TinyData, tmp_path: Path) -> None:
+    out = run(tiny, tmp_path / "run", "", "[cost]\nper_frame = 10.0\nper_box = 2.0")
+    table = read_measurements(out / "learning_curves.csv")
+    assert {row.seconds - 10 * row.labelled - 2 * row.boxes for row in table} == {0.0}
+    assert max(row.boxes for row in table) > 0
+
+
+def test_an_exact_choice_of_frames_is_possible_too(tiny: TinyData, tmp_path: Path) -> None:
+    out = run(tiny, tmp_path / "run", 'spend = "exact"')
+    assert rows(out, "SELECT count(*) FROM choice WHERE strategy = 'divergence'") == [(6,)]
+    assert "exact choice" in (out / "report.html").read_text()
