@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 import torch
 
-from benchmarks import evaluation, pool, scoring, selection
+from benchmarks import evaluation, pool, scoring, selection, strategies
 from benchmarks.timing import Row
 
 
@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help="score a million frames too")
     parser.add_argument("--threads", type=int, help="threads of torch and of the CPU kernels")
     parser.add_argument(
-        "--only", choices=("scoring", "pool", "selection", "evaluation"), help="one part"
+        "--only",
+        choices=("scoring", "pool", "selection", "evaluation", "strategies"),
+        help="one part",
     )
     chosen = parser.parse_args()
     if chosen.threads:
@@ -45,6 +47,7 @@ def main() -> None:
         "scoring": scoring.rows(),
         "selection": selection.rows(),
         "evaluation": evaluation.rows(),
+        "strategies": strategies.rows(),
         "pool": pool.rows(million=chosen.million),
     }
     print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()}\n")  # noqa: T201

@@ -68,4 +68,6 @@ class Row:
     def __str__(self) -> str:
         """As a line of a Markdown table."""
         verdict = {True: "yes", False: "no", None: "not measured"}[self.holds]
+        if not self.wanted:
+            verdict = ""
         return f"| {self.work} | {self.wanted} | {self.measured} | {verdict} | {self.details} |"

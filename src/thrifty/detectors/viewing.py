@@ -46,7 +46,12 @@ def look(
         DataError: As the detector.
         ValueError: A view wants more members than there are.
     """
-    answers = {view: _answer(view, detector, frames, members) for view in views}
+    # Boxes with or without what they were refined from come out of one pass.
+    boxes = [view for view in views if isinstance(view, Boxes | Proposals)]
+    others = [view for view in views if view not in boxes]
+    answers = {view: _answer(view, detector, frames, members) for view in others}
+    if boxes:
+        answers |= dict.fromkeys(boxes, detector.detect(frames))
     sizes = [(frame.record.width, frame.record.height) for frame in frames]
     return Seen(answers, len(frames), sizes)
 
@@ -139,7 +144,20 @@ def _with_hole(frame: Frame) -> Image:
 
 def _smaller(detector: Detector, frames: Sequence[Frame]) -> list[Detections]:
     """Boxes come back in pixels of the stored frame, since its scale goes with the picture."""
-    return detector.detect([_shrunk(frame) for frame in frames])
+    smaller = [_shrunk(frame) for frame in frames]
+    return [
+        _stretched(found, frame, small)
+        for found, frame, small in zip(detector.detect(smaller), frames, smaller, strict=True)
+    ]
+
+
+def _stretched(found: Detections, frame: Frame, small: Frame) -> Detections:
+    """Both sides were rounded to whole pixels, and a scale is that of the width alone."""
+    height = small.image.shape[0] / frame.image.shape[0]
+    tall = small.scale / frame.scale / height
+    factor = np.array([1.0, tall, 1.0, tall])
+    proposals = None if found.proposals is None else found.proposals * factor
+    return replace(found, boxes=found.boxes * factor, proposals=proposals)
 
 
 def _shrunk(frame: Frame) -> Frame:
@@ -158,8 +176,6 @@ _TAKERS: Mapping[type[View[object]], Callable[..., object]] = {
     Maps: lambda _view, detector, frames, _members: detector.class_maps(frames),
     Passes: lambda view, detector, frames, _members: detector.passes(frames, view.count, view.drop),
     Members: _members,
-    Boxes: lambda _view, detector, frames, _members: detector.detect(frames),
-    Proposals: lambda _view, detector, frames, _members: detector.detect(frames),
     AlteredBoxes: _altered,
     NoisyBoxes: _noisy,
     Features: lambda view, detector, frames, _members: detector.features(frames, view.layer),

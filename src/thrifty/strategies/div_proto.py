@@ -6,8 +6,9 @@ J. Wu, J. Chen and D. Huang, Entropy-based Active Learning for Object Detection 
   alike (cosine over 0.5) do not; then the next.
 * Frames are looked at by that sum. A frame whose every class has a prototype, the entropy-weighted mean of its objects'
   features, close (cosine over 0.7) to that of a frame chosen in this cycle is passed over.
-* Of the first three quarters of the choice each frame must show, with a score of at least 0.3, one of the half of the classes
-  that have fewest labels; with one class there is no such rule.
+* Three quarters of the choice are shared out among the half of the classes that have fewest labels: there each frame must show one
+  of them, with a score of at least 0.3, that has not had its share. For the rest all frames are looked at again. With one
+  class there is no such rule.
 
 Where too few frames are left, the last rule gives way first, then the one before it. Of a frame with more than 20 objects
 the 20 surest count.
@@ -16,7 +17,7 @@ the 20 surest count.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -34,6 +35,7 @@ from thrifty.views import Boxes, Features, Seen, View
 ALIKE, CLOSE, SHOWN = 0.5, 0.7, 0.3
 RARE, FIRST = 0.5, 0.75
 _LAYER = Features("last")
+_SHOWING, _UNLIKE, _ANY = 2, 1, 0
 
 
 def distinct_entropy(objects: Objects) -> FloatArray:
@@ -115,37 +117,42 @@ class DivProto:
         count = budget.frames
         taken: dict[int, str] = {}
         chosen: dict[int, list[Vectors]] = {}
-        rare = _rare(labelled.instances)
-        for rules in (2, 1, 0):
+        quota = _quota(labelled.instances, count)
+        first = math.ceil(FIRST * count) if quota else 0
+        # What was passed over for want of a rare class may still be the best of the rest.
+        for rules, most in ((_SHOWING, first), (_UNLIKE, count), (_ANY, count)):
             for index in order.tolist():
-                if len(taken) == count:
+                if len(taken) >= most:
                     break
-                if index in taken:
-                    continue
                 own = prototypes(objects, index)
-                must_show = rules == 2 and len(taken) < math.ceil(FIRST * count)
-                if must_show and len(rare) and not _shows(objects, index, rare):
-                    continue
                 gap = _closeness(own, chosen)
-                if rules >= 1 and gap > CLOSE:
+                if index in taken or (rules is not _ANY and gap > CLOSE):
                     continue
-                taken[index] = _reason(float(scores[index]), gap, rules, rare)
+                wanted = _shown(objects, index, quota)
+                if rules is _SHOWING and not wanted:
+                    continue
+                short = rules is not _SHOWING and len(taken) < first
+                taken[index] = _reason(float(scores[index]), gap, rules, short=short)
+                for kind in wanted:
+                    quota[kind] -= 1
                 for kind, vector in own.items():
                     chosen.setdefault(kind, []).append(vector)
         choice = Choice(tuple(Chosen(index) for index in taken), ())
         return Decision(scores, scores, choice, tuple(taken.values()))
 
 
-def _rare(instances: IntArray) -> IntArray:
-    """The half of the classes that have fewest labels; none if there is only one class."""
+def _quota(instances: IntArray, count: int) -> dict[int, int]:
+    """How often each of the rare classes must be shown: three quarters of the choice, shared out; no class if there is only one."""
     if len(instances) < 2:
-        return np.zeros(0, dtype=np.int64)
-    return np.argsort(instances, kind="stable")[: math.ceil(RARE * len(instances))]
+        return {}
+    rare = np.argsort(instances, kind="stable")[: math.ceil(RARE * len(instances))].tolist()
+    return dict.fromkeys(rare, math.ceil(FIRST * count / len(rare)))
 
 
-def _shows(objects: Objects, index: int, rare: IntArray) -> bool:
-    sure = objects.scores[index] >= SHOWN
-    return bool((sure & np.isin(objects.classes[index], rare)).any())
+def _shown(objects: Objects, index: int, quota: Mapping[int, int]) -> list[int]:
+    """The rare classes that a frame shows and that have not been shown often enough."""
+    sure = objects.classes[index][objects.scores[index] >= SHOWN]
+    return [kind for kind, left in quota.items() if left > 0 and (sure == kind).any()]
 
 
 def _closeness(own: dict[int, Vectors], chosen: dict[int, list[Vectors]]) -> float:
@@ -158,12 +165,13 @@ def _closeness(own: dict[int, Vectors], chosen: dict[int, list[Vectors]]) -> flo
     )
 
 
-def _reason(score: float, gap: float, rules: int, rare: IntArray) -> str:
+def _reason(score: float, gap: float, rules: int, *, short: bool) -> str:
     near = (
         "unlike all chosen before" if gap < 0 else f"cosine {gap:.2f} to the closest chosen before"
     )
     said = f"entropy {score:.3g}, {near}"
-    if rules == 2 or (rules == 1 and not len(rare)):
-        return said
-    what = "it shows no rare class" if rules == 1 else "it is like others"
-    return f"{said}; taken although {what}, since too few were left"
+    if rules is _ANY and gap > CLOSE:
+        return f"{said}; taken although it is like others, since too few were left"
+    if short:
+        return f"{said}; taken although it shows no rare class, since too few were left"
+    return said

@@ -10,7 +10,7 @@ r"""Doubt at every pixel, summed up over regions as the paper's score is: entrop
 | `ensemble` | \(\sum_m \mathrm{KL}(p_m \Vert \bar p)\) over M networks | Lakshminarayanan et al. 2017 |
 | `white-box` | \(\max_k p_k - \min_k p_k\) over the heads that look at one place [guess] | Roy et al. 2018 |
 
-All but `bald` are smoothed in time and follow the temporal rules like the paper's score.
+All are smoothed in time and follow the rules like the paper's score.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from thrifty import boxes as geometry
 from thrifty.maps import ClassMaps
-from thrifty.scoring.box_scores import surest
+from thrifty.scoring.box_scores import distributions
 from thrifty.scoring.object_features import Objects, objects_of
 from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, Chosen
@@ -44,11 +44,13 @@ def difficulty(
     """Sum of the difficulties of a labelled frame's objects, and their number, by class: `C` each."""
     sums, counts = np.zeros(classes), np.zeros(classes)
     overlaps = geometry.iou(drawn.objects, found.boxes)
-    sure = surest(found)
+    told = distributions(found)[:, :-1]
     for row, kind in zip(overlaps, drawn.classes[~drawn.ignore].tolist(), strict=True):
         own = row * (found.classes == kind)
         best = int(own.argmax()) if len(own) else -1
-        reached = sure[best] ** XI * own[best] ** (1 - XI) if best >= 0 else 0.0
+        # Where a detector tells one probability only, it is that of the box's own class.
+        sure = told[best, kind if found.probabilities is not None else 0] if best >= 0 else 0.0
+        reached = sure**XI * own[best] ** (1 - XI) if best >= 0 else 0.0
         sums[kind] += 1.0 - reached
         counts[kind] += 1
     return sums, counts
@@ -167,6 +169,8 @@ class Ppal:
         np.fill_diagonal(distances, 0.0)
         places = medoids(distances, count) if count else np.zeros(0, np.int64)
         owner = distances[:, places].argmin(axis=1) if count else np.zeros(0, np.int64)
+        # Among equals each stands for itself.
+        owner[places] = np.arange(count)
         stands = np.bincount(owner, minlength=count)
         reasons = tuple(
             f"uncertainty {scores[wider[place]]:.3g}, rank {place + 1}; stands for {int(number)} of the {len(wider)} most uncertain"
