@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import resources
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from thrifty.config import parse_recipe
 from thrifty.data.formats.catalogue import FORMATS
 from thrifty.data.formats.format import Format, Trait
 from thrifty.detectors.onnx import OnnxDescription
+from thrifty.strategies.catalogue import ROWS, known
 
 DOCS = Path(__file__).parents[1] / "docs"
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -30,8 +32,23 @@ def test_the_python_of_the_readme_runs() -> None:
 
 
 def test_the_recipe_of_the_readme_is_a_recipe() -> None:
-    [text] = blocks("toml")
-    assert parse_recipe(text, "README.md").name == "my-street"
+    whole, selection = blocks("toml")
+    assert parse_recipe(whole, "README.md").name == "my-street"
+    # The second block shows the tables that would stand in place of the first one's.
+    changed = whole[: whole.index("[selection]")] + selection
+    recipe = parse_recipe(changed, "README.md")
+    assert recipe.selection.unit == "seconds"
+    assert set(recipe.selection.strategies) <= set(known())
+
+
+def test_every_strategy_has_its_line_in_the_docs_and_in_the_recipes_of_all() -> None:
+    text = (DOCS / "strategies.md").read_text()
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
+    named = set(re.findall(r"`([\w.-]+)`", " ".join(rows)))
+    assert set(ROWS) <= named
+    for name in ("every-street", "every-camvid", "every-bccd"):
+        recipe = resources.files("thrifty.recipes").joinpath(f"{name}.toml").read_text()
+        assert set(parse_recipe(recipe, name).selection.strategies) == set(ROWS)
 
 
 def test_both_commands_of_the_readme_are_in_the_makefile() -> None:
