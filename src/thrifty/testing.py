@@ -24,7 +24,7 @@ from thrifty.detectors.viewing import look
 from thrifty.errors import CapabilityError
 from thrifty.maps import ClassMaps
 from thrifty.selection.budget import Budget
-from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, needs_of
+from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, needs_of, within
 from thrifty.types import Annotations, Detections, Frame, Need, Record
 
 HEIGHT, WIDTH, CLASSES = 48, 64, 3
@@ -142,7 +142,8 @@ def check_strategy(strategy: Strategy) -> None:
 
     What it observes must not depend on the batch, must have a row for each frame, and be finite, on frames without
     detections too. What it decides must be as many distinct frames of the pool as asked for, whether one, some or all,
-    the same for the same chance, and the same in whatever order the pool comes. It is given the labels of labelled frames
+    the same for the same chance, and the same in whatever order the pool comes; where frames cost differently, no dearer than
+    the budget. It is given the labels of labelled frames
     alone.
 
     Args:
@@ -178,6 +179,7 @@ def check_strategy(strategy: Strategy) -> None:
             _ids(other, shuffled) == _ids(decision, records),
             f"{strategy.name}: its choice depends on the order of the pool; break ties by id",
         )
+    _check_costs(strategy, records, observed, labelled)
     nothing = Labelled(instances=np.zeros(CLASSES, dtype=np.int64))
     _check_decision(strategy, _decide(strategy, records, observed, 3, nothing), len(records), 3)
 
@@ -235,6 +237,20 @@ def _decide(
     labelled: Labelled,
 ) -> Decision:
     return strategy.decide(records, observed, Budget(budget), labelled, np.random.default_rng(11))
+
+
+def _check_costs(
+    strategy: Strategy, records: Sequence[Record], observed: Columns, labelled: Labelled
+) -> None:
+    """Where frames cost differently, what the budget buys of the choice is something, and no more than it buys."""
+    budget = Budget(7.5, np.linspace(1.0, 3.0, len(records)))
+    rng = np.random.default_rng(11)
+    decision = within(strategy.decide(records, observed, budget, labelled, rng), budget)
+    taken = decision.choice.indices
+    _demand(taken, f"{strategy.name}: takes nothing although the budget buys some")
+    _demand(len(set(taken)) == len(taken), f"{strategy.name}: takes a frame twice")
+    spent = sum(budget.cost_of(index) for index in taken)
+    _demand(spent <= 7.5 + 1e-6, f"{strategy.name}: spends {spent:.2f} of 7.5")
 
 
 def _ids(decision: Decision, records: Sequence[Record]) -> list[str]:

@@ -85,6 +85,21 @@ class TooFew(Brightness):
         return super().decide(candidates, observed, Budget(budget.amount - 1), labelled, rng)
 
 
+class Spendthrift(Brightness):
+    """Keeps to a number of frames, and takes none where they cost something."""
+
+    def decide(
+        self,
+        candidates: Sequence[Record],
+        observed: Columns,
+        budget: Budget,
+        labelled: Labelled,
+        rng: np.random.Generator,
+    ) -> Decision:
+        most = Budget(0) if budget.costs is not None else budget
+        return super().decide(candidates, observed, most, labelled, rng)
+
+
 class WithoutRows(Brightness):
     def observe(self, seen: Seen, labels: Sequence[Annotations] | None = None) -> Columns:
         return {"score": self.scores(seen)[:1]}
@@ -98,6 +113,7 @@ class WithoutRows(Brightness):
         (ByOrder, "depends on the order of the pool"),
         (ByChanceOfItsOwn, "decides differently when it is asked again"),
         (TooFew, "takes 0 frames instead of 1"),
+        (Spendthrift, "takes nothing although the budget buys some"),
         (WithoutRows, "rows for"),
     ],
 )
