@@ -1,13 +1,19 @@
 """Rules, diversity and budgets of a recipe, through whole runs on tiny data."""
 
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.test_run_command import thrifty
 from tests.tiny import TinyData
+from thrifty.data.motion import motion
+from thrifty.data.similarity import fingerprint
 from thrifty.study.comparison import read_measurements
 
 STRATEGIES = '"divergence", "core-set", "ppal", "random"'
@@ -40,6 +46,14 @@ def test_all_rules_at_once_the_same_on_one_process_and_on_two(
     two = run(tiny, tmp_path / "two", settings, jobs=2)
     query = "SELECT * FROM choice ORDER BY strategy, cycle, rank"
     assert rows(one, query) == rows(two, query)
+    seen = pq.read_table(one / "files" / "seed-1.start.cycle00.pictures.parquet").to_pydict()
+    motions = np.array(seen["picture motion"])
+    with av.open(str(tiny.video)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    decoded = [picture.astype(np.uint8) for picture in pictures[:30]]
+    assert seen["picture hash"] == [fingerprint(image) for image in decoded]
+    steps = [motion(before, after) for before, after in pairwise(decoded)]
+    assert motions.tolist() == pytest.approx([0.0, *np.cumsum(steps)])
     reasons = [reason for (reason,) in rows(one, "SELECT reason FROM choice")]
     assert all(reasons)
     scored = rows(one, "SELECT reason FROM choice WHERE strategy = 'divergence'")

@@ -5,16 +5,16 @@ import pytest
 
 from tests.strategies.deciding import decide, taken
 from thrifty.config import parse_recipe
-from thrifty.errors import BudgetError
+from thrifty.errors import BudgetError, CapabilityError
 from thrifty.selection.budget import Budget
 from thrifty.selection.closeness import Rules
-from thrifty.strategies.catalogue import ROWS, surroundings
+from thrifty.strategies.catalogue import ROWS, make_strategies, surroundings
 from thrifty.strategies.random import Random
 from thrifty.strategies.scored import Pipeline
 from thrifty.strategies.strategy import Decision, Labelled, within
 from thrifty.strategies.surroundings import EXPECTED, FEATURE, HASH, MOTION
 from thrifty.testing import check_strategy
-from thrifty.types import FloatArray, Record
+from thrifty.types import FloatArray, Need, Record
 
 STILLS = [Record(f"s{place}", f"s{place}.png", 8, 8) for place in range(5)]
 VIDEO = [Record(f"v{place}", "v.avi", 8, 8, "v", place, place) for place in range(5)]
@@ -169,6 +169,14 @@ def test_only_what_is_switched_on_is_looked_at() -> None:
     assert views("") == 0
     assert views("balance = 1.0") == views('unit = "boxes"') == views("diversity = 2.0") == 1
     assert views("diversity = 2.0\nbalance = 1.0") == 2
+
+
+def test_a_rule_that_asks_too_much_of_a_detector_says_so() -> None:
+    recipe = parse_recipe(
+        RECIPE.replace("SETTINGS", 'diversity = 2.0\nstrategies = ["random"]'), "x"
+    )
+    with pytest.raises(CapabilityError, match="need features, which this detector cannot give"):
+        make_strategies(recipe, frozenset({Need.BOXES}))
 
 
 def test_a_budget_that_buys_nothing_is_refused() -> None:

@@ -119,6 +119,8 @@ def run(
         points = figures(opened.context)
         write_measurements(measurements(points, settings.cost.model), out / "learning_curves.csv")
     Console().print(summary_table(summarize(points), len(settings.seeds)))
+    if len(settings.seeds) == 1:
+        typer.echo("one seed: nothing can be told of chance; repeat with more seeds")
     for strategy, [sentence, *_] in content.findings.items():
         typer.echo(f"{strategy}: {sentence}")
     typer.echo(f"page: {page}")

@@ -10,7 +10,7 @@ from thrifty.report.summary import Summary, count, number
 def summary_table(summary: Summary, seeds: int) -> Table:
     """Miss rate at one false positive per image and people found, per cycle and strategy."""
     table = Table(title=f"means of {seeds} seeds" if seeds > 1 else "one seed")
-    table.add_column("strategy")
+    table.add_column("strategy", no_wrap=True, overflow="fold", min_width=18)
     for heading in ("cycle", "labelled frames", "miss rate at 1 FPPI", "people found"):
         table.add_column(heading, justify="right")
     for strategy in summary.strategies:

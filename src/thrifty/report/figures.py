@@ -113,9 +113,19 @@ def _legend(axes: Axes) -> None:
         text.set_parse_math(False)
 
 
-def colour(summary: Summary, strategy: str) -> int:
-    """Number of the strategy's colour, the same in every chart and table."""
-    return summary.strategies.index(strategy) % SERIES if strategy in summary.strategies else 0
+def colour(summary: Summary, strategy: str) -> str:
+    """The strategy's colour in CSS, the same in every chart and table; those that charts do not tell apart are grey."""
+    drawn = summary.drawn(SERIES)
+    return f"var(--series-{drawn.index(strategy)})" if strategy in drawn else "var(--muted)"
+
+
+def _others(summary: Summary) -> list[str]:
+    drawn = summary.drawn(SERIES)
+    return [name for name in summary.strategies if name not in drawn]
+
+
+def _faint(axes: Axes, xs: Sequence[float], ys: Sequence[float], label: str | None) -> None:
+    axes.add_line(Line2D(xs, ys, color=MUTED, linewidth=0.8, alpha=0.45, label=label, zorder=1))
 
 
 def _line(
@@ -142,10 +152,16 @@ def _per_cycle(
     of_point: Callable[[Point], float],
 ) -> None:
     """Mean line, range band and one faint dot per seed, for every strategy."""
-    for number, strategy in enumerate(summary.strategies):
+    others = _others(summary)
+    for number, strategy in enumerate([*others, *summary.drawn(SERIES)], start=-len(others)):
         rows = [
             (row, figure) for row in summary.of(strategy) if (figure := of_row(row)) is not None
         ]
+        if number < 0:
+            label = f"{len(others)} others" if number == -1 else None
+            means = [figure.mean for _, figure in rows]
+            _faint(axes, [row.labelled.mean for row, _ in rows], means, label)
+            continue
         xs = [row.labelled.mean for row, _ in rows]
         tint = series(number)
         lows, highs = [figure.low for _, figure in rows], [figure.high for _, figure in rows]
@@ -215,11 +231,16 @@ def _people(axes: Axes, summary: Summary) -> None:
 
 
 def _curves(axes: Axes, summary: Summary) -> None:
-    last = [summary.of(strategy)[-1] for strategy in summary.strategies]
+    others = _others(summary)
+    last = [summary.of(name)[-1] for name in (*others, *summary.drawn(SERIES))]
     shown = [row for row in (summary.start, *last) if row is not None]
     grid = _fppi_grid([point for row in shown for point in row.points])
-    for number, row in enumerate(last):
+    for number, row in enumerate(last, start=-len(others)):
         rates = _on_grid(row.points, grid)
+        if number < 0:
+            label = f"{len(others)} others" if number == -1 else None
+            _faint(axes, grid.tolist(), rates.mean(axis=0).tolist(), label)
+            continue
         tint = series(number)
         axes.fill_between(
             grid, rates.min(axis=0), rates.max(axis=0), color=tint, alpha=0.12, linewidth=0

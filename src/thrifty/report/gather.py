@@ -66,7 +66,7 @@ def gather(run: Run) -> Content:
 def _findings(points: Sequence[Point]) -> dict[str, list[str]]:
     """Each strategy beside the reference, in sentences."""
     reference = summarize(points).reference
-    if reference is None:
+    if reference is None or len({point.seed for point in points}) < 2:
         return {}
     return {
         finding.strategy: list(finding.sentences(reference))

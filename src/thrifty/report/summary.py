@@ -75,6 +75,19 @@ class Summary:
     baseline: dict[int, int]
     ceiling: Row | None = None
 
+    def drawn(self, most: int) -> list[str]:
+        """Strategies that charts tell apart, at most so many.
+
+        Where there are more: the first, the reference, and those with the lowest miss rates at the end; in the order they came.
+        """
+        if len(self.strategies) <= most:
+            return list(self.strategies)
+        last = {name: self.of(name)[-1].miss for name in self.strategies}
+        ends = {name: math.inf if miss is None else miss.mean for name, miss in last.items()}
+        kept = dict.fromkeys([self.strategies[0], self.reference or self.strategies[0]])
+        kept |= dict.fromkeys(sorted(self.strategies, key=lambda name: ends[name]))
+        return [name for name in self.strategies if name in list(kept)[:most]]
+
     def of(self, strategy: str) -> list[Row]:
         """Rows of one strategy by cycle, the start weights first."""
         head = [self.start] if self.start else []

@@ -228,7 +228,7 @@ def make_strategies(recipe: Recipe, gives: frozenset[Need]) -> list[Strategy]:
 
     Raises:
         RecipeError: A name is unknown.
-        CapabilityError: A strategy needs what the detector cannot give; the message names those that fit.
+        CapabilityError: A strategy, or a rule, needs what the detector cannot give; the message names what fits.
     """
     factories = known()
     unknown = [name for name in recipe.selection.strategies if name not in factories]
@@ -238,6 +238,12 @@ def make_strategies(recipe: Recipe, gives: frozenset[Need]) -> list[Strategy]:
         )
     strategies = [factories[name](recipe) for name in recipe.selection.strategies]
     _check_needs(strategies, recipe, gives)
+    wanted = {need for view in surroundings(recipe).views for need in view.needs}
+    if wanted - gives:
+        raise CapabilityError(
+            f"recipe '{recipe.name}': unit, balance and diversity of 'selection' need {', '.join(sorted(wanted - gives))}, "
+            "which this detector cannot give; leave them out"
+        )
     return strategies
 
 
