@@ -1,4 +1,4 @@
-"""Choosing among ten million frames."""
+"""Choosing among ten million frames by score, and among a million by what they look like."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.memory import peak_bytes
 from benchmarks.timing import Row
 from thrifty.scoring.smoothing import gaussian_weights, smooth
 from thrifty.selection.choosing import choose_among
 from thrifty.selection.closeness import Candidates, Rules
+from thrifty.selection.k_centre import k_centre
+from thrifty.selection.streaming import streaming_k_centre
 from thrifty.timeline import Timeline
 
 FRAMES, VIDEO, BUDGET = 10_000_000, 5_000, 500
+FEATURES, SIZE, CENTRES, CLUSTERS = 1_000_000, 256, 1_000, 300
 
 
 class _Ids:
@@ -30,11 +34,8 @@ class _Ids:
 
 
 def rows() -> Iterator[Row]:
-    """The promise, in a process of its own, so that its memory is its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.selection"], check=True, capture_output=True, text=True
-    )
-    seconds, smoothing, peak = (float(value) for value in done.stdout.split())
+    """The promises, each in a process of its own, so that its memory is its own."""
+    seconds, smoothing, peak = _measured("scores")
     yield Row(
         f"choosing {BUDGET} of 10 million scored video frames, smoothing and both rules",
         "10 s, 2 GB",
@@ -42,6 +43,53 @@ def rows() -> Iterator[Row]:
         seconds <= 10 and peak <= 2,
         f"smoothing {smoothing:.1f} s of it",
     )
+    for kind, what in (("clusters", "in 300 clusters"), ("noise", "of plain noise")):
+        seconds, peak = _measured(kind)
+        yield Row(
+            f"k-centre: {CENTRES:,} of {FEATURES:,} features of {SIZE} numbers, {what}",
+            "600 s, 4 GB",
+            f"{seconds:.0f} s, {peak:.2f} GB",
+            seconds <= 600 and peak <= 4,
+            "noise is the worst case: no triangle is unequal enough to save a distance",
+        )
+    seconds, peak = _measured("stream")
+    yield Row(
+        f"streaming k-centre: as many of as many, in {CLUSTERS} clusters",
+        "",
+        f"{seconds:.0f} s, {peak:.2f} GB",
+        None,
+        "one thread, one look at each",
+    )
+
+
+def _measured(what: str) -> list[float]:
+    command = [sys.executable, "-m", "benchmarks.selection", what]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [float(value) for value in done.stdout.split()]
+
+
+def _features(*, clusters: bool) -> npt.NDArray[np.float32]:
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((CLUSTERS, SIZE), dtype=np.float32) * 4
+    table = np.empty((FEATURES, SIZE), dtype=np.float32)
+    for start in range(0, FEATURES, 10_000):
+        block = table[start : start + 10_000]
+        rng.standard_normal(out=block, dtype=np.float32)
+        if clusters:
+            block += centres[rng.integers(0, CLUSTERS, len(block))]
+    return table
+
+
+def _look_apart(what: str) -> None:
+    features = _features(clusters=what != "noise")
+    choose = streaming_k_centre if what == "stream" else k_centre
+    choose(features[:50], 5)
+    began = time.perf_counter()
+    taken = choose(features, CENTRES)
+    seconds = time.perf_counter() - began
+    if len(set(taken.tolist())) != CENTRES:
+        raise RuntimeError("fewer frames were chosen than asked for")
+    print(seconds, peak_bytes() / 1e9)  # noqa: T201
 
 
 def _choose() -> None:
@@ -63,4 +111,7 @@ def _choose() -> None:
 
 
 if __name__ == "__main__":
-    _choose()
+    if sys.argv[1] == "scores":
+        _choose()
+    else:
+        _look_apart(sys.argv[1])

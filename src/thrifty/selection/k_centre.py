@@ -24,6 +24,7 @@ from thrifty.types import FloatArray, IntArray
 Features = npt.NDArray[np.float32]
 """`N x D` float32."""
 
+_BLOCK = 1 << 16
 _BAND = 4096
 """Frames that a thread looks at before it says what it found."""
 _SECONDS = 5.0
@@ -47,10 +48,10 @@ def k_centre(features: Features, count: int, covered: Features | None = None) ->
         BudgetError: There are fewer frames than `count`.
         ScoreError: A feature is NaN or infinite.
     """
-    features = _checked(features)
+    features = checked(features)
     if count > len(features):
         raise BudgetError(f"{count} frames are to be chosen but only {len(features)} are left")
-    centres = [] if covered is None else list(_checked(covered))
+    centres = [] if covered is None else list(checked(covered))
     reach = _Reach(features)
     for centre in centres:
         reach.add(centre)
@@ -67,21 +68,53 @@ def k_centre(features: Features, count: int, covered: Features | None = None) ->
     return np.array(taken, dtype=np.int64)
 
 
-def _checked(features: Features) -> Features:
+def checked(features: Features) -> Features:
+    """Features as contiguous float32.
+
+    Raises:
+        ScoreError: They are no table, or one is NaN or infinite.
+    """
     features = np.ascontiguousarray(features, dtype=np.float32)
     if features.ndim != 2:
         raise ScoreError(
             f"features are a table of frames and numbers, not of shape {features.shape}"
         )
-    if not np.isfinite(features).all():
-        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise ScoreError(f"the features of frame {row} are not finite; check the detector")
+    for start in range(0, len(features), _BLOCK):
+        finite = np.isfinite(features[start : start + _BLOCK]).all(axis=1)
+        if not finite.all():
+            row = start + int(np.flatnonzero(~finite)[0])
+            raise ScoreError(f"the features of frame {row} are not finite; check the detector")
     return features
 
 
 def _squared(features: Features, centre: Features) -> npt.NDArray[np.float32]:
-    difference = features - centre
-    return np.asarray(np.einsum("nd,nd->n", difference, difference), dtype=np.float32)
+    """Squared distances, in blocks: the differences of a whole pool would take its memory again."""
+    found = np.empty(len(features), dtype=np.float32)
+    for start in range(0, len(features), _BLOCK):
+        difference = features[start : start + _BLOCK] - centre
+        found[start : start + _BLOCK] = np.einsum("nd,nd->n", difference, difference)
+    return found
+
+
+def nearest(features: Features, others: Features | None) -> FloatArray:
+    """Distance of each frame to the nearest other.
+
+    Args:
+        features: `N x D`, finite.
+        others: `M x D`, finite.
+
+    Returns:
+        `N` float64, rounded as float32; zeros where there are no others.
+
+    Raises:
+        ScoreError: A feature is NaN or infinite.
+    """
+    if others is None or not len(others):
+        return np.zeros(len(features))
+    reach = _Reach(checked(features))
+    for other in checked(others):
+        reach.add(other)
+    return np.sqrt(reach.squared.astype(np.float64))
 
 
 def _threads() -> int:
@@ -111,6 +144,11 @@ class _Reach:
         )
         _in_bands(update, len(self._features), self._threads)
         self._count += 1
+
+    @property
+    def squared(self) -> npt.NDArray[np.float32]:
+        """Squared distances to the nearest centre."""
+        return self._nearest
 
     def farthest(self, taken: list[int]) -> int:
         """The frame farthest from all centres that has not been taken; of equals the first."""
@@ -183,13 +221,13 @@ def robust_k_centre(
         ScoreError: A feature is NaN or infinite.
     """
     greedy = k_centre(features, count, covered)
-    features = _checked(features)
+    features = checked(features)
     if not 0 < count < len(features) <= _MOST_EXACT:
         return greedy
     distances = _distances(features, features)
     to_covered = np.full(len(features), np.inf)
     if covered is not None and len(covered):
-        to_covered = _distances(features, _checked(covered)).min(axis=1)
+        to_covered = _distances(features, checked(covered)).min(axis=1)
     spare = int(outliers * len(features))
     best = greedy
     # The radius is a distance between two frames, or to one that is covered.

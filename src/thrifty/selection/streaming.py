@@ -8,10 +8,13 @@ radius.
 
 from __future__ import annotations
 
+import math
+
+import numba
 import numpy as np
 
 from thrifty.errors import BudgetError
-from thrifty.selection.k_centre import Features, k_centre
+from thrifty.selection.k_centre import Features, checked, k_centre
 from thrifty.types import FloatArray, IntArray
 
 
@@ -21,28 +24,78 @@ def cover_within(features: Features, radius: float, covered: Features | None = N
     Every frame is then within the radius of one that was taken or covered, and no two that were taken are.
 
     Args:
-        features: `N x D` in the order of the stream.
+        features: `N x D` in the order of the stream, finite.
         radius: >= 0.
         covered: `M x D`.
+
+    Raises:
+        ScoreError: A feature is NaN or infinite.
     """
-    centres = np.zeros((0, features.shape[1])) if covered is None else covered.astype(np.float64)
+    features = checked(features)
+    centres = _Centres(features.shape[1], covered)
     taken: list[int] = []
-    for row, feature in enumerate(features.astype(np.float64)):
-        if not len(centres) or _nearest(feature, centres) > radius:
-            taken.append(row)
-            centres = np.concatenate([centres, feature[None]])
+    row = 0
+    while (row := centres.first_beyond(features, row, radius)) < len(features):
+        taken.append(row)
+        centres.add(features[row])
+        row += 1
     return np.array(taken, dtype=np.int64)
 
 
-def _nearest(feature: FloatArray, centres: FloatArray) -> float:
-    return float(np.sqrt(((centres - feature) ** 2).sum(axis=1).min()))
+class _Centres:
+    """Rows that a stream is held against, in memory that grows with them."""
+
+    def __init__(self, size: int, covered: Features | None) -> None:
+        self._known = np.zeros((0, size), np.float32) if covered is None else checked(covered)
+        self.keep(np.zeros((0, size), np.float32))
+
+    def keep(self, rows: Features) -> None:
+        """These and what is covered, and no others."""
+        self._count = len(self._known) + len(rows)
+        self._rows = np.zeros((max(16, 2 * self._count), self._known.shape[1]), np.float32)
+        self._rows[: len(self._known)] = self._known
+        self._rows[len(self._known) : self._count] = rows
+
+    def add(self, row: Features) -> None:
+        """One more."""
+        if self._count == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        self._rows[self._count] = row
+        self._count += 1
+
+    def first_beyond(self, features: Features, start: int, radius: float) -> int:
+        """The first row from `start` on that none of them lies within the radius of; N if there is none."""
+        return int(_first_beyond(features, start, self._rows, self._count, radius))
+
+
+@numba.njit(nogil=True, cache=True)
+def _first_beyond(
+    features: Features, start: int, centres: Features, count: int, radius: float
+) -> int:
+    # Beyond this a sum can be left off: no rounding brings it back within the radius.
+    hopeless = radius * radius * (1.0 + 1e-9)
+    for row in range(start, len(features)):
+        is_near = False
+        for number in range(count):
+            total = 0.0
+            for column in range(features.shape[1]):
+                step = np.float64(features[row, column]) - np.float64(centres[number, column])
+                total += step * step
+                if total > hopeless:
+                    break
+            if math.sqrt(total) <= radius:
+                is_near = True
+                break
+        if not is_near:
+            return row
+    return len(features)
 
 
 def streaming_k_centre(features: Features, count: int, covered: Features | None = None) -> IntArray:
     """Centres of a stream, kept at no more than `count` by doubling the radius and merging what is then close.
 
     Args:
-        features: `N x D` in the order of the stream, which must not depend on the pool's: that of ids.
+        features: `N x D` in the order of the stream, which must not depend on the pool's: that of ids; finite.
         count: Frames to take.
         covered: `M x D` of what is labelled; nothing is taken within the radius of it.
 
@@ -51,32 +104,40 @@ def streaming_k_centre(features: Features, count: int, covered: Features | None 
 
     Raises:
         BudgetError: There are fewer frames than `count`.
+        ScoreError: A feature is NaN or infinite.
     """
+    features = checked(features)
     if count > len(features):
         raise BudgetError(f"{count} frames are to be chosen but only {len(features)} are left")
     if count == 0:
         return np.zeros(0, dtype=np.int64)
     known = np.zeros((0, features.shape[1])) if covered is None else covered.astype(np.float64)
-    points = features.astype(np.float64)
+    around = _Centres(features.shape[1], covered)
     radius = 0.0
     centres: list[int] = []
-    for row in range(len(points)):
-        around = np.concatenate([known, points[centres]])
-        if len(around) and _nearest(points[row], around) <= radius:
-            continue
+    row = 0
+    while (row := around.first_beyond(features, row, radius)) < len(features):
         centres.append(row)
+        around.add(features[row])
+        row += 1
         while len(centres) > count:
-            radius = 2 * radius or _closest(points[centres], known) or np.finfo(np.float64).tiny
+            points = features[centres].astype(np.float64)
+            radius = 2 * radius or _closest(points, known) or np.finfo(np.float64).tiny
             kept = cover_within(features[centres], radius, covered)
             centres = [centres[place] for place in kept.tolist()]
+            around.keep(features[centres])
     return _filled(features, centres, count, covered)
 
 
 def _closest(points: FloatArray, known: FloatArray) -> float:
-    """Least distance above zero among the points and to what is known."""
+    """Least distance above zero among the points and to what is known; 0 if there is none."""
     every = np.concatenate([points, known])
-    distances = np.sqrt(((points[:, None] - every[None]) ** 2).sum(axis=-1))
-    return float(distances[distances > 0].min(initial=np.inf)) if (distances > 0).any() else 0.0
+    least = np.inf
+    # Row by row: all at once would take as much memory as there are pairs, times the length of a feature.
+    for point in points:
+        squared = ((every - point) ** 2).sum(axis=1)
+        least = min(least, float(squared[squared > 0].min(initial=np.inf)))
+    return math.sqrt(least) if math.isfinite(least) else 0.0
 
 
 def _filled(

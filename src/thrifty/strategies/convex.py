@@ -20,9 +20,9 @@ from thrifty.scoring.uncertainty import Measure
 from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, Chosen
 from thrifty.selection.convex import confidence, descriptions
-from thrifty.selection.k_centre import k_centre
+from thrifty.selection.k_centre import k_centre, nearest
 from thrifty.selection.ranking import rank
-from thrifty.strategies.diverse import FEATURES, by_id, nearest, vectors
+from thrifty.strategies.diverse import FEATURES, by_id, vectors
 from thrifty.strategies.scored import SCORE
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import Annotations, FloatArray, Record

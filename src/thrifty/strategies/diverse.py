@@ -24,8 +24,9 @@ from thrifty.maps import ClassMaps
 from thrifty.scoring.object_features import Vectors, frame_features
 from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, Chosen
+from thrifty.selection.k_centre import nearest
 from thrifty.strategies.strategy import Columns, Decision, Labelled
-from thrifty.types import Annotations, FloatArray, IntArray, Record
+from thrifty.types import Annotations, IntArray, Record
 from thrifty.views import Features, Seen, View
 
 FEATURES = "features"
@@ -92,26 +93,15 @@ def vectors(column: npt.NDArray[np.generic]) -> Vectors:
 def decision(features: Vectors, covered: Vectors | None, taken: IntArray) -> Decision:
     """A choice by distance, and how far each chosen frame was from all that was labelled or taken before it."""
     scores = nearest(features, covered)
+    own = features[taken]
+    apart = scores[taken] if covered is not None and len(covered) else np.full(len(taken), np.inf)
     reasons = []
-    around = [] if covered is None else list(covered)
-    for index in taken.tolist():
-        if around:
-            distance = float(nearest(features[index][None], np.stack(around))[0])
-            reasons.append(
-                f"{distance:.3g} away from the nearest frame labelled or chosen before it"
-            )
-        else:
-            reasons.append("nothing was labelled or chosen before it")
-        around.append(features[index])
+    for number in range(len(taken)):
+        reasons.append(
+            f"{apart[number]:.3g} away from the nearest frame labelled or chosen before it"
+            if np.isfinite(apart[number])
+            else "nothing was labelled or chosen before it"
+        )
+        apart = np.minimum(apart, np.linalg.norm(own - own[number], axis=1))
     chosen = tuple(Chosen(int(index)) for index in taken)
     return Decision(scores, scores, Choice(chosen, ()), tuple(reasons))
-
-
-def nearest(features: Vectors, others: Vectors | None) -> FloatArray:
-    """Distance of each frame to the nearest other, `N`; zeros where there are none."""
-    if others is None or not len(others):
-        return np.zeros(len(features))
-    best = np.full(len(features), np.inf)
-    for other in others:
-        best = np.minimum(best, ((features - other) ** 2).sum(axis=1, dtype=np.float64))
-    return np.asarray(np.sqrt(best))

@@ -24,7 +24,7 @@ from thrifty.scoring.smoothing import gaussian_weights, smooth
 from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, choose
 from thrifty.selection.closeness import Rules
-from thrifty.selection.k_centre import k_centre
+from thrifty.selection.k_centre import k_centre, nearest
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.strategies.surroundings import (
     EXPECTED,
@@ -178,9 +178,8 @@ def _diverse(
     covered = feature_vectors(labelled.columns) if labelled.columns else None
     order = k_centre(features, len(listed), covered)
     order = order[: budget.affordable([listed[place].index for place in order])]
-    around = np.full(len(listed), np.inf)
-    for other in () if covered is None else covered:
-        around = np.minimum(around, np.linalg.norm(features - other, axis=1))
+    is_known = covered is not None and len(covered)
+    around = nearest(features, covered) if is_known else np.full(len(listed), np.inf)
     apart = []
     for place in order.tolist():
         apart.append(float(around[place]))
