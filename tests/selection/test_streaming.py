@@ -40,6 +40,56 @@ def test_a_cover_equals_loops(
     assert cover_within(features, radius, covered).tolist() == wanted
 
 
+def apart(one: np.ndarray, two: np.ndarray) -> float:
+    return math.sqrt(((one.astype(np.float64) - two.astype(np.float64)) ** 2).sum())
+
+
+LONG = pytest.mark.parametrize("size", [1, 7, 8, 9, 33, 256, 300])
+"""Lengths of a feature at which the order of adding up differs between one way of summing and another."""
+
+
+@LONG
+def test_a_frame_at_the_radius_is_near_however_sums_are_rounded(size: int) -> None:
+    for seed in range(20):
+        one, two = np.random.default_rng(seed).standard_normal((2, size)).astype(np.float32)
+        features, radius = np.stack([one, two]), apart(one, two)
+        assert cover_within(features, radius).tolist() == [0]
+        assert cover_within(features, float(np.nextafter(radius, 0))).tolist() == [0, 1]
+        assert cover_within(one[None], radius, two[None]).tolist() == []
+
+
+@LONG
+def test_one_frame_too_many_costs_only_the_later_of_the_closest_pair(size: int) -> None:
+    """The first radius is the distance of that pair: it is merged, and all others stay, in order."""
+    for seed in range(20):
+        features = np.random.default_rng(seed).standard_normal((6, size)).astype(np.float32)
+        pairs = [(apart(features[j], features[i]), i) for i in range(6) for j in range(i)]
+        later = min(pairs)[1]
+        wanted = [index for index in range(6) if index != later]
+        assert streaming_k_centre(features, 5).tolist() == wanted
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1, 8, 40, 100]), st.floats(0.0, 20.0))
+def test_a_cover_reaches_every_frame_and_takes_no_two_close_ones(
+    seed: int, size: int, radius: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((25, size)).astype(np.float32)
+    features[rng.integers(0, 25, 5)] = features[0]
+    covered = rng.standard_normal((2, size)).astype(np.float32)
+    taken = cover_within(features, radius, covered)
+    around = np.concatenate([covered, features[taken]])
+    assert all(min(apart(row, other) for other in around) <= radius for row in features)
+    for place, index in enumerate(taken.tolist()):
+        assert min(apart(features[index], other) for other in around[: 2 + place]) > radius
+
+
+def test_of_equal_frames_a_cover_takes_the_first() -> None:
+    assert cover_within(line(7, 7, 7), 0.0).tolist() == [0]
+    assert cover_within(line(7, 7, 7), 0.0, line(7)).tolist() == []
+    assert cover_within(line(), 1.0).tolist() == []
+
+
 def test_a_stream_by_hand() -> None:
     """0 and 10 fill both places. 11 is one too many: the radius becomes 1, the least distance, and 11 goes to 10.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +51,41 @@ def rank(ids: Ids, scores: FloatArray, count: int | None = None) -> IntArray:
     members = _best(scores, len(scores) if count is None else count)
     names = np.array([ids[int(member)] for member in members], dtype=np.str_)
     return members[np.lexsort((names, -scores[members]))]
+
+
+def why_ranked(
+    scores: FloatArray,
+    ranked: FloatArray,
+    indices: Sequence[int],
+    measure: str = "its score",
+    steps: Sequence[str] = (),
+) -> list[str]:
+    """In words, where frames stand in the order, and where they stood before something was done to their scores.
+
+    Args:
+        scores: `N` scores as they were made.
+        ranked: `N` scores as they were ranked.
+        indices: Which frames.
+        measure: What the score is.
+        steps: What lies between the two.
+
+    >>> why_ranked(np.array([1.0, 3.0, 2.0]), np.array([2.5, 1.0, 2.0]), [0], steps=["its neighbours"])
+    ['rank 1 of 3 by its score, 3 before its neighbours counted']
+    """
+    places, before = _places(ranked, indices), _places(scores, indices)
+    told = []
+    for place, was in zip(places, before, strict=True):
+        moved = f", {was} before {' and '.join(steps)} counted" if steps and was != place else ""
+        told.append(f"rank {place} of {len(scores)} by {measure}{moved}")
+    return told
+
+
+def _places(scores: FloatArray, indices: Sequence[int]) -> list[int]:
+    """Place of each frame in the order of scores, from 1; equal scores share the first."""
+    ascending = np.sort(scores)
+    wanted = scores[np.asarray(indices, dtype=np.int64)]
+    higher = len(scores) - np.searchsorted(ascending, wanted, side="right")
+    return [int(count) + 1 for count in higher]
 
 
 def _best(scores: FloatArray, count: int) -> IntArray:

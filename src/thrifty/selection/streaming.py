@@ -17,6 +17,9 @@ from thrifty.errors import BudgetError
 from thrifty.selection.k_centre import Features, checked, k_centre
 from thrifty.types import FloatArray, IntArray
 
+_STRIP = 32
+"""Numbers of a feature that are added up before anybody asks whether it is too far away already."""
+
 
 def cover_within(features: Features, radius: float, covered: Features | None = None) -> IntArray:
     """Frames, in order, that no earlier one and none of the covered lies within a radius of.
@@ -64,31 +67,52 @@ class _Centres:
         self._count += 1
 
     def first_beyond(self, features: Features, start: int, radius: float) -> int:
-        """The first row from `start` on that none of them lies within the radius of; N if there is none."""
-        return int(_first_beyond(features, start, self._rows, self._count, radius))
+        """The first row from `start` on that none of them lies within the radius of; N if there is none.
+
+        The radius of a stream is the distance of two of its frames, so ties are common, and a sum that was added up in another
+        order may miss by its last bit. The compiled loop leaves them to the sum that the radius comes from.
+        """
+        row, number = start, 0
+        while True:
+            row, number = _first_unsure(features, row, number, self._rows, self._count, radius)
+            if number < 0:
+                return int(row)
+            step = features[row].astype(np.float64) - self._rows[number]
+            if math.sqrt((step**2).sum()) <= radius:
+                row, number = row + 1, 0
+            else:
+                number += 1
 
 
-@numba.njit(nogil=True, cache=True)
-def _first_beyond(
-    features: Features, start: int, centres: Features, count: int, radius: float
-) -> int:
-    # Beyond this a sum can be left off: no rounding brings it back within the radius.
-    hopeless = radius * radius * (1.0 + 1e-9)
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def _first_unsure(
+    features: Features, start: int, first: int, centres: Features, count: int, radius: float
+) -> tuple[int, int]:
+    """The first row that is not near a centre for sure, from the centre `first` of row `start` on.
+
+    With it a centre at the radius but for rounding, or -1 if all are farther away. N and -1 where all rows are near one.
+    """
+    size = features.shape[1]
+    # No order of adding up moves a sum of squares by as much as a billionth.
+    surely, hopeless = radius * radius * (1.0 - 1e-9), radius * radius * (1.0 + 1e-9)
     for row in range(start, len(features)):
         is_near = False
-        for number in range(count):
+        for number in range(first if row == start else 0, count):
             total = 0.0
-            for column in range(features.shape[1]):
-                step = np.float64(features[row, column]) - np.float64(centres[number, column])
-                total += step * step
+            for begin in range(0, size, _STRIP):
+                for column in range(begin, min(begin + _STRIP, size)):
+                    step = np.float64(features[row, column]) - np.float64(centres[number, column])
+                    total += step * step
                 if total > hopeless:
                     break
-            if math.sqrt(total) <= radius:
+            if total <= surely:
                 is_near = True
                 break
+            if total <= hopeless:
+                return row, number
         if not is_near:
-            return row
-    return len(features)
+            return row, -1
+    return len(features), -1
 
 
 def streaming_k_centre(features: Features, count: int, covered: Features | None = None) -> IntArray:

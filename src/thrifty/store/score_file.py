@@ -69,6 +69,16 @@ def unreadable_beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}.unreadable.csv")
 
 
+def pool_of(path: Path) -> Path | None:
+    """The folder that the sources of a finished file are relative to; `None` if this is no file of ours."""
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        pool = Path(json.loads(metadata[_JOB])["pool"])
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+        return None
+    return pool if pool.is_dir() else pool.parent
+
+
 class ScoreFile:
     """Scores of a pool on their way to `path`. Use it as a context manager.
 

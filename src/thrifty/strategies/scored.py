@@ -25,6 +25,7 @@ from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, choose
 from thrifty.selection.closeness import Rules
 from thrifty.selection.k_centre import k_centre, nearest
+from thrifty.selection.ranking import why_ranked
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.strategies.surroundings import (
     EXPECTED,
@@ -118,24 +119,21 @@ class Pipeline:
         budget: Budget,
     ) -> tuple[str, ...]:
         """For each chosen frame which steps brought it here."""
-        places, before = _places(ranked, choice.indices), _places(scores, choice.indices)
-        moved = len(self.weights) > 1 or weights is not None
+        steps = [
+            *(["its neighbours in time"] if len(self.weights) > 1 else []),
+            *(["its classes"] if weights is not None else []),
+        ]
         reasons = []
-        for number, index in enumerate(choice.indices):
-            said = f"rank {places[number]} of {len(scores)} by {self.measure}"
-            if moved and before[number] != places[number]:
-                steps = [
-                    *(["its neighbours in time"] if len(self.weights) > 1 else []),
-                    *(["its classes"] if weights is not None else []),
-                ]
-                said += f", {before[number]} before {' and '.join(steps)} counted"
+        told = why_ranked(scores, ranked, choice.indices, self.measure, steps)
+        for number, (index, said) in enumerate(zip(choice.indices, told, strict=True)):
+            parts = [said]
             if weights is not None:
-                said += f"; classes weigh {weights[index]:.2f}"
+                parts.append(f"classes weigh {weights[index]:.2f}")
             if apart is not None:
-                said += f"; {apart[number]:.3g} in features from the nearest labelled or chosen"
+                parts.append(f"{apart[number]:.3g} in features from the nearest labelled or chosen")
             if budget.costs is not None:
-                said += f"; expected to cost {budget.cost_of(index):.3g}"
-            reasons.append(said)
+                parts.append(f"expected to cost {budget.cost_of(index):.3g}")
+            reasons.append("; ".join(parts))
         return tuple(reasons)
 
 
@@ -189,13 +187,6 @@ def _diverse(
     gone = {candidates[one.index].id for one in choice.chosen if one not in taken}
     held = tuple(one for one in choice.held if one.because not in gone)
     return replace(choice, chosen=taken, held=held), apart
-
-
-def _places(scores: FloatArray, indices: Sequence[int]) -> list[int]:
-    """Place of each frame in the order of scores, from 1; equal scores share the first."""
-    ascending = np.sort(scores)
-    higher = len(scores) - np.searchsorted(ascending, scores[list(indices)], side="right")
-    return [int(count) + 1 for count in higher]
 
 
 class ScoredStrategy(ABC):

@@ -1,0 +1,70 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thrifty.config import Preset
+from thrifty.detectors.forms import FORMS
+from thrifty.errors import RunError
+
+
+class Device(StrEnum):
+    """Where detectors run and train."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def device_of(wanted: Device) -> str:
+    """The device as torch names it.
+
+    Raises:
+        RunError: A GPU is wanted, and there is none.
+    """
+    import torch
+
+    if wanted is Device.CUDA and not torch.cuda.is_available():
+        raise RunError(
+            "--device cuda: torch sees no GPU here; use --device cpu, or install a torch build for your GPU"
+        )
+    if wanted is Device.AUTO:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted.value
+
+
+def named_file(out: Path) -> Path:
+    """A path that names a file.
+
+    Raises:
+        RunError: It names none.
+    """
+    if not out.name:
+        raise RunError(f"--out {out}: names no file; give the name of the file to write")
+    return out
+
+
+DeviceOption = Annotated[
+    Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")
+]
+DetectorOption = Annotated[str, typer.Option(help=f"Your detector: {FORMS}.")]
+PresetOption = Annotated[
+    Preset, typer.Option(help="Radius and regions of the paper, or of the authors' code.")
+]
+ScaleOption = Annotated[
+    float, typer.Option(min=0.01, max=4, help="Pixels the detector sees per stored pixel.")
+]
+EveryOption = Annotated[int, typer.Option(min=1, help="Of each video, take every n-th frame.")]
+PerSecondOption = Annotated[
+    float | None,
+    typer.Option(min=0.001, help="Instead, take n frames of every second of each video."),
+]
+SequencesOption = Annotated[
+    bool, typer.Option("--sequences", help="The pictures of one folder are frames of one video.")
+]
+BatchOption = Annotated[int, typer.Option(min=1, help="Frames the detector sees at once.")]

@@ -1,0 +1,266 @@
+"""`thrifty score`, `select` and `look`: what a detector makes of a pool, and what people shall label of it."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from thrifty.cli.console import ConsoleProgress
+from thrifty.cli.options import (
+    BatchOption,
+    DetectorOption,
+    Device,
+    DeviceOption,
+    EveryOption,
+    PerSecondOption,
+    PresetOption,
+    ScaleOption,
+    SequencesOption,
+    device_of,
+    named_file,
+)
+from thrifty.config import Preset, Statistic
+from thrifty.data.pool import Pool
+from thrifty.detectors.forms import FORMS
+from thrifty.errors import RunError, ScoreError
+from thrifty.files import replace_file
+
+
+def score(
+    pool: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of pictures and videos, a list of such files (.txt), or one of them."
+        ),
+    ],
+    detector: DetectorOption,
+    out: Annotated[
+        Path,
+        typer.Option(
+            callback=named_file,
+            help="Parquet file for the scores. Run the same command again to go on after a stop.",
+        ),
+    ],
+    preset: PresetOption = Preset.PAPER,
+    radius: Annotated[
+        int | None, typer.Option(min=0, help="Half-size of the window, pixels; the preset's.")
+    ] = None,
+    region: Annotated[int, typer.Option(min=1, help="Side of a region, pixels.")] = 30,
+    statistic: Annotated[
+        Statistic, typer.Option(help="How one number is made of a frame's regions.")
+    ] = Statistic.MAX_MEAN,
+    top: Annotated[int, typer.Option(min=1, help="Regions that top-k averages.")] = 10,
+    quantile: Annotated[float, typer.Option(min=0, max=1, help="Which quantile.")] = 0.9,
+    every: EveryOption = 1,
+    per_second: PerSecondOption = None,
+    sequences: SequencesOption = False,
+    scale: ScaleOption = 1.0,
+    batch: BatchOption = 4,
+    save_every: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds of work that a kill -9 may lose; nothing else does."),
+    ] = 10.0,
+    device: DeviceOption = Device.AUTO,
+) -> None:
+    """Score every frame of a pool: one row a frame, higher means more worth labelling."""
+    from thrifty.scored_pool import Scoring, score_pool
+    from thrifty.scoring.forms import DivergenceSettings
+    from thrifty.scoring.regions import RegionSettings
+    from thrifty.store.score_file import unreadable_beside
+
+    base = DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
+    regions = RegionSettings(region, base.regions.tiling, statistic, top, quantile)
+    settings = DivergenceSettings(base.radius if radius is None else radius, regions)
+    frames = Pool(
+        pool,
+        every=every,
+        per_second=per_second,
+        sequences=sequences,
+        scale=scale,
+        threads=os.cpu_count() or 1,
+    )
+    scoring = Scoring(frames, detector, settings, device_of(device), batch, save_every)
+    with ConsoleProgress(Console(stderr=True)) as progress:
+        count = score_pool(scoring, out, progress, _stopping)
+    if count.earlier:
+        files = f"{out} and {unreadable_beside(out)}" if count.broken else str(out)
+        typer.echo(
+            f"already there with {count.scored} frames, nothing was scored; to score again, delete {files}"
+        )
+    else:
+        typer.echo(f"{count.scored} frames scored: {out}")
+    if count.broken:
+        typer.echo(f"{count.broken} could not be decoded: {unreadable_beside(out)}", err=True)
+
+
+def select(
+    pool: Annotated[
+        Path,
+        typer.Argument(
+            help="A pool as for `thrifty score`, with --detector; or scores in a Parquet file, from it or from anywhere."
+        ),
+    ],
+    budget: Annotated[
+        int, typer.Option("--budget", "-b", min=1, help="How many frames shall be labelled.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            callback=named_file,
+            help="File to write: .csv, .jsonl, .parquet, or .json for the images of a COCO file.",
+        ),
+    ],
+    detector: Annotated[
+        str | None, typer.Option(help=f"Your detector: {FORMS}. Not needed for a file of scores.")
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="What was chosen before, as this command wrote it; again for more. It is not chosen again."
+        ),
+    ] = None,
+    preset: PresetOption = Preset.PAPER,
+    smoothing: Annotated[
+        int, typer.Option(min=0, help="Reach of the smoothing in a video, frames; 0 for none.")
+    ] = 5,
+    apart: Annotated[
+        int, typer.Option(min=0, help="Frames of a video lie more than so many places apart.")
+    ] = 15,
+    apart_from_earlier: Annotated[
+        int, typer.Option(min=0, help="And so many from those chosen before.")
+    ] = 2,
+    every: EveryOption = 1,
+    per_second: PerSecondOption = None,
+    sequences: SequencesOption = False,
+    scale: ScaleOption = 1.0,
+    batch: BatchOption = 4,
+    device: DeviceOption = Device.AUTO,
+) -> None:
+    """Choose the frames to label next: the highest scores, smoothed in time, none too close to another.
+
+    Of a pool that is scored here the scores are kept beside the choice, and used when the same command runs again.
+    """
+    from thrifty.scoring.smoothing import gaussian_weights
+    from thrifty.selected_pool import NOTHING, select_frames
+    from thrifty.selection.closeness import Rules
+    from thrifty.store.choice_file import check_name, read_choices, read_scores, write_choice
+
+    check_name(out)
+    known = read_choices(earlier) if earlier else NOTHING
+    scores = pool
+    if pool.suffix.lower() != ".parquet":
+        if detector is None:
+            raise RunError(
+                f"{pool}: is no file of scores (.parquet), so --detector must say what shall score it"
+            )
+        scores = out.with_name(f"{out.stem}.scores.parquet")
+        score(
+            pool,
+            detector,
+            scores,
+            preset,
+            every=every,
+            per_second=per_second,
+            sequences=sequences,
+            scale=scale,
+            batch=batch,
+            device=device,
+        )
+    rows = select_frames(
+        read_scores(scores),
+        budget,
+        Rules(apart, apart_from_earlier),
+        gaussian_weights(smoothing),
+        known,
+    )
+    write_choice(rows, out)
+    typer.echo(f"{len(rows)} frames chosen: {out}")
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Take Ctrl-C and a kill for a wish to stop in good order; the second one interrupts."""
+    wished = threading.Event()
+
+    def wish(_signal: int, _frame: object) -> None:
+        if wished.is_set():
+            raise KeyboardInterrupt
+        wished.set()
+
+    # What runs in the background of a script must not hear Ctrl-C.
+    heard = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, wish) for number in heard}
+    try:
+        yield wished
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def look(
+    frame: Annotated[Path, typer.Argument(help="A picture, or a video (see --frame).")],
+    detector: DetectorOption,
+    out: Annotated[
+        Path,
+        typer.Option(callback=named_file, help="Picture (.png, .jpg) or arrays (.npz) to write."),
+    ],
+    number: Annotated[int, typer.Option("--frame", min=0, help="Which frame of a video.")] = 0,
+    preset: PresetOption = Preset.PAPER,
+    scale: ScaleOption = 1.0,
+    regions: Annotated[int, typer.Option(min=0, help="How many regions to outline.")] = 5,
+    device: DeviceOption = Device.AUTO,
+) -> None:
+    """Show where in a frame the detector contradicts itself: head by head, summed, and the highest regions."""
+    from thrifty.detectors.catalogue import open_detector
+    from thrifty.detectors.checked import full_name
+    from thrifty.report.heat import as_archive, draw, encode, measure
+    from thrifty.scoring.forms import DivergenceSettings
+
+    settings = (
+        DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
+    )
+    pool = Pool(frame, scale=scale)
+    _check_heat(out, frame)
+    seen = pool.frame(number)
+    maps = open_detector(detector, device_of(device)).class_maps([seen])
+    try:
+        heat = measure(maps, settings, regions)
+    except ScoreError as error:
+        raise error.named([full_name(seen)]) from error
+    if out.suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **as_archive(heat))  # type: ignore[arg-type]
+    else:
+        buffer = encode(draw(seen.image, heat), out.suffix)
+    replace_file(out, buffer.getvalue())
+    typer.echo(f"score {heat.score:.6f}: {out}")
+
+
+def _check_heat(out: Path, frame: Path) -> None:
+    """Find out before any work whether `look` can write its result, and over what.
+
+    Raises:
+        RunError: The name ends in no known way, its folder is missing, or it is taken by a folder or by the input.
+    """
+    if out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".npz"}:
+        raise RunError(f"{out}: end the name in .png or .jpg for a picture, in .npz for arrays")
+    if not out.parent.is_dir():
+        raise RunError(f"{out.parent}: no such folder; create it, or choose another --out")
+    if out.is_dir():
+        raise RunError(f"{out}: is a folder; choose another --out")
+    if out.exists() and out.samefile(frame):
+        raise RunError(f"{out}: is what you look at, and would be replaced; choose another --out")

@@ -1,0 +1,181 @@
+"""`thrifty select` as people use it: a pool or its scores in, the frames to label out."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.tiny import TinyData
+from thrifty.config import DetectorSection
+from thrifty.data.formats.catalogue import read_dataset
+from thrifty.detectors.paper import make_network, save_weights
+
+
+def thrifty(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "thrifty", "select", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def chosen(*arguments: object) -> str:
+    done = thrifty(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fails(*arguments: object) -> str:
+    done = thrifty(*arguments)
+    assert done.returncode == 2, done.stdout
+    assert done.stderr.startswith("thrifty: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".csv":
+        return list(csv.DictReader(path.read_text().splitlines()))
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".parquet":
+        return list(pq.read_table(path).to_pylist())
+    return list(json.loads(path.read_text())["images"])
+
+
+def table(path: Path, **more: list[Any]) -> Path:
+    """A video of forty frames, best in the middle, and two stills of which one beats it."""
+    places = [*range(40), None, None]
+    columns = {
+        "id": [f"v{place:02d}" for place in range(40)] + ["s0", "s1"],
+        "source": ["drive.mp4"] * 40 + ["a.jpg", "b.jpg"],
+        "sequence": ["drive"] * 40 + [None, None],
+        "place": places,
+        "frame": places,
+        "score": [*(1 - abs(np.arange(40) - 20) / 40), 2.0, 0.1],
+    }
+    pq.write_table(pa.table({**columns, **more}), path)
+    return path
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> Path:
+    return table(tmp_path / "scores.parquet")
+
+
+def test_the_best_frames_apart_from_each_other_by_hand(scores: Path, tmp_path: Path) -> None:
+    out = tmp_path / "chosen.csv"
+    assert chosen(scores, "-b", 3, "--out", out) == f"3 frames chosen: {out}\n"
+    found = rows(out)
+    # The still; the middle of the video; then the better of the first two that are more than fifteen places away: near the
+    # later end of the video fewer of the low scores beyond take part in the mean.
+    assert [row["id"] for row in found] == ["s0", "v20", "v36"]
+    assert [row["rank"] for row in found] == ["1", "2", "3"]
+    assert [(row["path"], row["frame"]) for row in found[:2]] == [
+        ("a.jpg", ""),
+        ("drive.mp4", "20"),
+    ]
+    assert found[1]["reason"].startswith("rank 2 of 42 by its score")
+    assert float(found[1]["smoothed"]) < float(found[1]["score"]) == 1.0
+
+
+def test_smoothing_and_distance_can_be_switched_off(scores: Path, tmp_path: Path) -> None:
+    out = tmp_path / "chosen.csv"
+    chosen(scores, "-b", 4, "--out", out, "--apart", 0, "--smoothing", 0)
+    assert [row["id"] for row in rows(out)] == ["s0", "v20", "v19", "v21"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "json"])
+def test_every_form_holds_the_same_and_is_read_as_an_earlier_choice(
+    scores: Path, tmp_path: Path, ending: str
+) -> None:
+    first, plain = tmp_path / f"first.{ending}", tmp_path / "first.csv"
+    chosen(scores, "-b", 2, "--out", first)
+    chosen(scores, "-b", 2, "--out", plain)
+    named = "record" if ending == "json" else "id"
+    assert [row[named] for row in rows(first)] == ["s0", "v20"]
+    assert [float(row["smoothed"]) for row in rows(first)] == [
+        float(row["smoothed"]) for row in rows(plain)
+    ]
+    second = tmp_path / "second.csv"
+    chosen(scores, "-b", 1, "--out", second, "--earlier", first)
+    # Nothing within two places of what was chosen before.
+    assert [row["id"] for row in rows(second)] == ["v17"]
+
+
+def test_a_pool_is_scored_once_and_the_choice_names_files_that_are_there(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    settings = DetectorSection(width=0.1)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(save_weights(make_network(settings).state_dict(), settings))
+    out = tmp_path / "chosen.json"
+    arguments = (tiny.root / "clip.avi", "--detector", f"paper:{weights}", "-b", 2, "--out", out)
+    first = thrifty(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert "40 frames scored" in first.stdout
+    before = out.read_bytes()
+    again = thrifty(*arguments)
+    assert "nothing was scored" in again.stdout
+    assert out.read_bytes() == before
+    for row in rows(out):
+        path, _, number = row["file_name"].rpartition("#")
+        assert Path(path).is_file()
+        assert int(number) == row["frame"]
+    # It is a COCO file that our own reader, and so everything else here, understands.
+    assert len(read_dataset(out).images) == 2
+
+
+def test_copies_of_a_picture_count_once(tmp_path: Path) -> None:
+    columns = {"id": ["x", "x", "y"], "source": ["a", "b", "c"], "score": [3.0, 3.0, 1.0]}
+    path = tmp_path / "scores.parquet"
+    pq.write_table(pa.table(columns), path)
+    chosen(path, "-b", 2, "--out", tmp_path / "chosen.csv")
+    assert [row["path"] for row in rows(tmp_path / "chosen.csv")] == ["a", "c"]
+
+
+def test_what_cannot_be_chosen_from_is_refused_in_a_line(scores: Path, tmp_path: Path) -> None:
+    out = tmp_path / "chosen.csv"
+    assert "43 frames are to be chosen but only 42 are left" in fails(
+        scores, "-b", 43, "--out", out
+    )
+    assert "end the name in .csv" in fails(scores, "-b", 1, "--out", tmp_path / "chosen.xls")
+    assert "no such folder" in fails(scores, "-b", 1, "--out", tmp_path / "no" / "chosen.csv")
+    assert "--detector must say" in fails(tmp_path, "-b", 1, "--out", out)
+    assert "no such file" in fails(tmp_path / "no.parquet", "-b", 1, "--out", out).lower()
+    nan = table(tmp_path / "nan.parquet", score=[float("nan")] * 42)
+    assert "score is nan" in fails(nan, "-b", 1, "--out", out)
+    text = table(tmp_path / "text.parquet", score=["high"] * 42)
+    assert "another type than it should be" in fails(text, "-b", 1, "--out", out)
+    missing = table(tmp_path / "missing.parquet", id=[None] * 42)
+    assert "a frame has no id" in fails(missing, "-b", 1, "--out", out)
+    (tmp_path / "other.parquet").write_bytes(b"no parquet")
+    assert "cannot be read as Parquet" in fails(tmp_path / "other.parquet", "-b", 1, "--out", out)
+    pq.write_table(pa.table({"id": ["a"], "score": [1.0]}), tmp_path / "poor.parquet")
+    assert "has no column 'source'" in fails(tmp_path / "poor.parquet", "-b", 1, "--out", out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("gone.csv", None, "cannot be read as chosen frames"),
+        ("empty.csv", "name\nx\n", "has no 'id'"),
+        ("none.csv", 'id\n""\n', "a row has no id"),
+        ("lines.jsonl", "{\n", "cannot be read as chosen frames"),
+        ("coco.json", "[]", "it holds no list 'images'"),
+        ("words.csv", "id,place\nx,soon\n", "cannot be read as chosen frames"),
+        ("chosen.txt", "x", "end the name in .csv"),
+    ],
+)
+def test_an_earlier_choice_that_is_none_is_refused(
+    scores: Path, tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    assert message in fails(scores, "-b", 1, "--out", tmp_path / "out.csv", "--earlier", path)
