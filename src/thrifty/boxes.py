@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thrifty.types import FloatArray
+from thrifty.types import FloatArray, IntArray
 
 
 def from_xywh(boxes: FloatArray) -> FloatArray:
@@ -49,6 +49,34 @@ def iou(first: FloatArray, second: FloatArray) -> FloatArray:
     shared = intersection(first, second)
     union = area(first)[:, None] + area(second)[None, :] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def suppressed(
+    boxes: FloatArray, scores: FloatArray, classes: IntArray, overlap: float
+) -> IntArray:
+    """What is left when, surest first, each box removes those of its class that overlap it (non-maximum suppression).
+
+    Args:
+        boxes: `N x 4`.
+        scores: `N`.
+        classes: `N`.
+        overlap: IoU above which a less sure box goes.
+
+    Returns:
+        Indices, surest first; equal scores keep their order.
+
+    >>> boxes = np.array([[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9]])
+    >>> suppressed(boxes, np.array([0.5, 0.9, 0.8]), np.array([0, 0, 1]), 0.5)
+    array([1, 2])
+    """
+    left = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    while len(left):
+        best, left = int(left[0]), left[1:]
+        kept.append(best)
+        over = iou(boxes[best : best + 1], boxes[left])[0] > overlap
+        left = left[~(over & (classes[left] == classes[best]))]
+    return np.array(kept, dtype=np.int64)
 
 
 def cover(first: FloatArray, second: FloatArray) -> FloatArray:

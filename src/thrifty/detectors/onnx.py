@@ -19,11 +19,12 @@ from PIL import Image as Pillow
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from thrifty.config import PositiveFloat, Section, Side
+from thrifty import boxes as geometry
+from thrifty.config import PositiveFloat, Section, Share, Side
 from thrifty.detectors.checked import full_names
 from thrifty.errors import CapabilityError, DataError
 from thrifty.maps import Activation, ClassMaps, MapKind
-from thrifty.types import Frame, Image, Need
+from thrifty.types import Detections, FloatArray, Frame, Image, Need
 
 Values = npt.NDArray[np.float32]
 
@@ -48,6 +49,8 @@ class OnnxDescription(Section):
         colour: Order of the colours.
         mean: Taken off each colour, 0..255.
         std: What each colour is divided by then.
+        threshold: Boxes (of `yolox`) with a lower score are left out.
+        overlap: So are those that overlap a surer one of their class by more than this IoU.
     """
 
     layout: Literal["maps", "yolox"] = "maps"
@@ -61,10 +64,12 @@ class OnnxDescription(Section):
     colour: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
+    threshold: Share = 0.05
+    overlap: Share = 0.65
 
 
 class OnnxDetector:
-    """Class maps from an exported model.
+    """Class maps from an exported model; from a YOLOX boxes too.
 
     Args:
         path: The `.onnx` file; a `.toml` of the same name beside it describes it.
@@ -74,8 +79,6 @@ class OnnxDetector:
         CapabilityError: ONNX Runtime is not installed.
         DataError: The file is missing, no model, or neither described nor recognised.
     """
-
-    gives = frozenset({Need.CLASS_MAPS})
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         runtime = _runtime()
@@ -97,6 +100,8 @@ class OnnxDetector:
         self._description = _describe(path, self._input, self._session.get_outputs())
         self._size = self._input_size()
         self._outputs = self._output_names()
+        boxes = {Need.BOXES} if self._description.layout == "yolox" else set()
+        self.gives = frozenset({Need.CLASS_MAPS} | boxes)
 
     def class_maps(self, frames: Sequence[Frame]) -> ClassMaps:
         """Class maps in the pixels of the model's input, where padding lies outside the image.
@@ -107,21 +112,8 @@ class OnnxDetector:
         Raises:
             DataError: The model fails on them, or its outputs are not as described.
         """
-        shape = frames[0].image.shape
-        content = self._content(shape[0], shape[1])
-        batch = np.stack([self._prepare(frame.image, content) for frame in frames])
-        # A model exported for single pictures takes them one by one.
-        parts = [batch] if isinstance(self._input.shape[0], str) else list(batch[:, None])
-        try:
-            runs = [self._session.run(self._outputs, {self._input.name: part}) for part in parts]
-        except Exception as error:
-            raise DataError(
-                f"{self._path}: fails on {full_names(frames)} ({str(error).splitlines()[0]})"
-            ) from error
-        outputs = [
-            torch.from_numpy(np.concatenate(one).astype(np.float32, copy=False))
-            for one in zip(*runs, strict=True)
-        ]
+        content = self._content(*frames[0].image.shape[:2])
+        outputs = self._run(frames, content)
         description = self._description
         yolox = description.layout == "yolox"
         levels = self._unroll(outputs[0]) if yolox else outputs
@@ -135,6 +127,63 @@ class OnnxDetector:
             description.activation,
             (span,) * len(levels),
         )
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Boxes of a YOLOX, in pixels of the stored frame, surest first; each has the class it is surest of.
+
+        A row holds the box's centre, in strides from its place, and the logarithm of its sides, in strides.
+
+        Args:
+            frames: B frames of one size.
+
+        Raises:
+            CapabilityError: The model is not a YOLOX, and nothing is known of its boxes.
+            DataError: As `class_maps`.
+        """
+        if Need.BOXES not in self.gives:
+            raise CapabilityError(f"{self._path}: gives class maps alone, no boxes")
+        content = self._content(*frames[0].image.shape[:2])
+        rows = self._run(frames, content)[0]
+        self._unroll(rows)
+        return [
+            self._boxes_of(own, frame, content)
+            for own, frame in zip(rows.numpy().astype(np.float64), frames, strict=True)
+        ]
+
+    def _boxes_of(self, rows: FloatArray, frame: Frame, content: tuple[int, int]) -> Detections:
+        told = rows[:, 4:5] * rows[:, _BOX:]
+        if self._description.classes is not None:
+            told = told[:, list(self._description.classes)]
+        sure = told.max(axis=1) >= self._description.threshold
+        places = np.concatenate([_places(self._size, stride) for stride in _STRIDES])[sure]
+        rows, told = rows[sure], np.clip(told[sure], 0.0, 1.0)
+        centres = (rows[:, :2] + places[:, :2]) * places[:, 2:]
+        halves = np.exp(rows[:, 2:4]) * places[:, 2:] / 2
+        height, width = frame.image.shape[:2]
+        ratio = np.array([width / content[1], height / content[0]] * 2)
+        limits = np.array([width, height] * 2)
+        boxes = np.clip(
+            np.concatenate([centres - halves, centres + halves], axis=1) * ratio, 0, limits
+        )
+        scores, kinds = told.max(axis=1), told.argmax(axis=1)
+        kept = geometry.suppressed(boxes, scores, kinds, self._description.overlap)
+        return Detections(boxes[kept] / frame.scale, scores[kept], kinds[kept], told[kept])
+
+    def _run(self, frames: Sequence[Frame], content: tuple[int, int]) -> list[Tensor]:
+        """The outputs that are wanted, of all frames."""
+        batch = np.stack([self._prepare(frame.image, content) for frame in frames])
+        # A model exported for single pictures takes them one by one.
+        parts = [batch] if isinstance(self._input.shape[0], str) else list(batch[:, None])
+        try:
+            runs = [self._session.run(self._outputs, {self._input.name: part}) for part in parts]
+        except Exception as error:
+            raise DataError(
+                f"{self._path}: fails on {full_names(frames)} ({str(error).splitlines()[0]})"
+            ) from error
+        return [
+            torch.from_numpy(np.concatenate(one).astype(np.float32, copy=False))
+            for one in zip(*runs, strict=True)
+        ]
 
     def _content(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the input that hold the picture."""
@@ -210,6 +259,14 @@ class OnnxDetector:
                 f"maps in {self._path.with_suffix('.toml')}"
             )
         return wanted
+
+
+def _places(size: tuple[int, int], stride: int) -> FloatArray:
+    """Column, row and stride of each place of a level, `h w x 3`, row by row."""
+    rows, columns = np.mgrid[: size[0] // stride, : size[1] // stride]
+    return np.stack([columns.ravel(), rows.ravel(), np.full(rows.size, stride)], axis=1).astype(
+        np.float64
+    )
 
 
 def _runtime() -> ModuleType:

@@ -84,7 +84,7 @@ class _Centres:
                 number += 1
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@numba.njit(nogil=True, cache=True)
 def _first_unsure(
     features: Features, start: int, first: int, centres: Features, count: int, radius: float
 ) -> tuple[int, int]:
@@ -92,19 +92,12 @@ def _first_unsure(
 
     With it a centre at the radius but for rounding, or -1 if all are farther away. N and -1 where all rows are near one.
     """
-    size = features.shape[1]
     # No order of adding up moves a sum of squares by as much as a billionth.
     surely, hopeless = radius * radius * (1.0 - 1e-9), radius * radius * (1.0 + 1e-9)
     for row in range(start, len(features)):
         is_near = False
         for number in range(first if row == start else 0, count):
-            total = 0.0
-            for begin in range(0, size, _STRIP):
-                for column in range(begin, min(begin + _STRIP, size)):
-                    step = np.float64(features[row, column]) - np.float64(centres[number, column])
-                    total += step * step
-                if total > hopeless:
-                    break
+            total = _squared_up_to(hopeless, features[row], centres[number])
             if total <= surely:
                 is_near = True
                 break
@@ -113,6 +106,21 @@ def _first_unsure(
         if not is_near:
             return row, -1
     return len(features), -1
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def _squared_up_to(limit: float, feature: Features, centre: Features) -> float:
+    """The squared distance, or part of it that is beyond the limit already."""
+    total = 0.0
+    for start in range(0, len(feature), _STRIP):
+        # Slices, since their indices cannot be negative: only then does the compiler make vectors of the loop.
+        ours, theirs = feature[start : start + _STRIP], centre[start : start + _STRIP]
+        for column in range(len(ours)):
+            step = np.float64(ours[column]) - np.float64(theirs[column])
+            total += step * step
+        if total > limit:
+            break
+    return total
 
 
 def streaming_k_centre(features: Features, count: int, covered: Features | None = None) -> IntArray:
