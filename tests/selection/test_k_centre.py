@@ -121,3 +121,12 @@ def test_features_must_be_finite() -> None:
         k_centre(features, 1)
     with pytest.raises(ScoreError, match="of shape"):
         k_centre(np.zeros(3, dtype=np.float32), 1)
+
+
+@pytest.mark.parametrize("choose", [k_centre, streaming_k_centre])
+def test_labelled_frames_of_another_layer_are_refused(
+    choose: Callable[[np.ndarray, int, np.ndarray], np.ndarray],
+) -> None:
+    features, labelled = np.ones((3, 4), np.float32), np.ones((2, 1), np.float32)
+    with pytest.raises(ScoreError, match="frames have 4 features, those labelled 1"):
+        choose(features, 2, labelled)

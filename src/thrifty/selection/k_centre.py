@@ -51,7 +51,7 @@ def k_centre(features: Features, count: int, covered: Features | None = None) ->
     features = checked(features)
     if count > len(features):
         raise BudgetError(f"{count} frames are to be chosen but only {len(features)} are left")
-    centres = [] if covered is None else list(checked(covered))
+    centres = [] if covered is None else list(checked(covered, features.shape[1]))
     reach = _Reach(features)
     for centre in centres:
         reach.add(centre)
@@ -68,16 +68,20 @@ def k_centre(features: Features, count: int, covered: Features | None = None) ->
     return np.array(taken, dtype=np.int64)
 
 
-def checked(features: Features) -> Features:
+def checked(features: Features, width: int | None = None) -> Features:
     """Features as contiguous float32.
 
     Raises:
-        ScoreError: They are no table, or one is NaN or infinite.
+        ScoreError: They are no table (of that width), or one is NaN or infinite.
     """
     features = np.ascontiguousarray(features, dtype=np.float32)
     if features.ndim != 2:
         raise ScoreError(
             f"features are a table of frames and numbers, not of shape {features.shape}"
+        )
+    if width is not None and features.shape[1] != width:
+        raise ScoreError(
+            f"frames have {width} features, those labelled {features.shape[1]}; ask the same layer of both"
         )
     for start in range(0, len(features), _BLOCK):
         finite = np.isfinite(features[start : start + _BLOCK]).all(axis=1)
@@ -112,7 +116,7 @@ def nearest(features: Features, others: Features | None) -> FloatArray:
     if others is None or not len(others):
         return np.zeros(len(features))
     reach = _Reach(checked(features))
-    for other in checked(others):
+    for other in checked(others, features.shape[1]):
         reach.add(other)
     return np.sqrt(reach.squared.astype(np.float64))
 
@@ -227,7 +231,7 @@ def robust_k_centre(
     distances = _distances(features, features)
     to_covered = np.full(len(features), np.inf)
     if covered is not None and len(covered):
-        to_covered = _distances(features, checked(covered)).min(axis=1)
+        to_covered = _distances(features, checked(covered, features.shape[1])).min(axis=1)
     spare = int(outliers * len(features))
     best = greedy
     # The radius is a distance between two frames, or to one that is covered.

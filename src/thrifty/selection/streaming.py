@@ -49,7 +49,7 @@ class _Centres:
     """Rows that a stream is held against, in memory that grows with them."""
 
     def __init__(self, size: int, covered: Features | None) -> None:
-        self._known = np.zeros((0, size), np.float32) if covered is None else checked(covered)
+        self._known = np.zeros((0, size), np.float32) if covered is None else checked(covered, size)
         self.keep(np.zeros((0, size), np.float32))
 
     def keep(self, rows: Features) -> None:
