@@ -263,8 +263,8 @@ class SelectionSection(Section):
         strategies: Which strategies are compared.
         unit: What the budget counts: `frames`, `boxes` (an empty frame counts as one), or `seconds` of labelling by the
             table `cost`. What a frame will cost is what the detector expects it to hold.
-        spend: `greedy` (best score per cost first) or `exact` (greatest total score, at most 20,000 candidates; rules of the
-            cycle do not give way).
+        spend: `greedy` (best score per cost first) or `exact` (first the set of greatest total score that breaks no rule, of at
+            most 20,000 candidates). Strategies without a total score take their frames in order either way.
         exclude_current: Reach of the first temporal rule, places (Δt1); 0 switches it off.
         exclude_later: Reach of the second, places (Δt2); 0 switches it off.
         same_motion: Frames of one video are the same picture if it has moved by no more than this between them, widths
@@ -346,6 +346,10 @@ class Recipe(Section):
                 raise ValueError(f"{name} names one entry twice: {list(values)}")
         if self.selection.unit == "seconds" and not self.cost.per_frame:
             raise ValueError("a budget of seconds needs frames to cost some; raise cost.per_frame")
+        if self.selection.spend == "exact" and self.selection.diversity > 1:
+            raise ValueError(
+                "an exact choice has no shortlist for 'diversity' to choose from; leave one of the two out"
+            )
         return self
 
     @property

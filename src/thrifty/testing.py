@@ -29,6 +29,7 @@ from thrifty.types import Annotations, Detections, Frame, Need, Record
 
 HEIGHT, WIDTH, CLASSES = 48, 64, 3
 _BRIGHT = 128
+_DEAREST = 3.0
 
 
 class StubDetector:
@@ -142,9 +143,8 @@ def check_strategy(strategy: Strategy) -> None:
 
     What it observes must not depend on the batch, must have a row for each frame, and be finite, on frames without
     detections too. What it decides must be as many distinct frames of the pool as asked for, whether one, some or all,
-    the same for the same chance, and the same in whatever order the pool comes; where frames cost differently, no dearer than
-    the budget. It is given the labels of labelled frames
-    alone.
+    the same for the same chance, and the same in whatever order the pool comes; where frames cost differently, some of them and
+    no dearer than the budget. It is given the labels of labelled frames alone.
 
     Args:
         strategy: Any.
@@ -179,7 +179,13 @@ def check_strategy(strategy: Strategy) -> None:
             _ids(other, shuffled) == _ids(decision, records),
             f"{strategy.name}: its choice depends on the order of the pool; break ties by id",
         )
-    _check_costs(strategy, records, observed, labelled)
+    exact = strategy.decide(
+        records, observed, Budget(7, exact=True), labelled, np.random.default_rng(11)
+    )
+    _check_decision(strategy, exact, len(records), 7)
+    # Of the second budget the dearest frame takes all.
+    for amount in (7.5, _DEAREST):
+        _check_costs(strategy, records, observed, labelled, amount)
     nothing = Labelled(instances=np.zeros(CLASSES, dtype=np.int64))
     _check_decision(strategy, _decide(strategy, records, observed, 3, nothing), len(records), 3)
 
@@ -240,17 +246,21 @@ def _decide(
 
 
 def _check_costs(
-    strategy: Strategy, records: Sequence[Record], observed: Columns, labelled: Labelled
+    strategy: Strategy,
+    records: Sequence[Record],
+    observed: Columns,
+    labelled: Labelled,
+    amount: float,
 ) -> None:
     """Where frames cost differently, what the budget buys of the choice is something, and no more than it buys."""
-    budget = Budget(7.5, np.linspace(1.0, 3.0, len(records)))
+    budget = Budget(amount, np.linspace(1.0, _DEAREST, len(records)))
     rng = np.random.default_rng(11)
     decision = within(strategy.decide(records, observed, budget, labelled, rng), budget)
     taken = decision.choice.indices
     _demand(taken, f"{strategy.name}: takes nothing although the budget buys some")
     _demand(len(set(taken)) == len(taken), f"{strategy.name}: takes a frame twice")
     spent = sum(budget.cost_of(index) for index in taken)
-    _demand(spent <= 7.5 + 1e-6, f"{strategy.name}: spends {spent:.2f} of 7.5")
+    _demand(spent <= amount + 1e-6, f"{strategy.name}: spends {spent:.2f} of {amount:g}")
 
 
 def _ids(decision: Decision, records: Sequence[Record]) -> list[str]:

@@ -1,6 +1,7 @@
 """Rules, diversity and budgets of a recipe, through whole runs on tiny data."""
 
 import sqlite3
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,22 @@ from thrifty.study.comparison import read_measurements
 STRATEGIES = '"divergence", "core-set", "ppal", "random"'
 
 
-def run(
+def started(
     tiny: TinyData, place: Path, settings: str, cost: str = "", jobs: int = 1, budget: int = 3
-) -> Path:
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     place.mkdir()
     recipe = tiny.recipe(place, seeds="0")
     text = recipe.read_text().replace('"divergence", "guided-random", "random"', STRATEGIES)
     text = text.replace("budget = 3", f"budget = {budget}")
     recipe.write_text(f"{text}\n{settings}\n{cost}\n")
     out = place / "out"
-    done = thrifty("run", recipe, "--out", out, "--data", tiny.root, "--jobs", jobs)
+    return out, thrifty("run", recipe, "--out", out, "--data", tiny.root, "--jobs", jobs)
+
+
+def run(
+    tiny: TinyData, place: Path, settings: str, cost: str = "", jobs: int = 1, budget: int = 3
+) -> Path:
+    out, done = started(tiny, place, settings, cost, jobs, budget)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -99,3 +106,25 @@ def test_an_exact_choice_of_frames_is_possible_too(tiny: TinyData, tmp_path: Pat
     out = run(tiny, tmp_path / "run", 'spend = "exact"')
     assert rows(out, "SELECT count(*) FROM choice WHERE strategy = 'divergence'") == [(6,)]
     assert "exact choice" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "budget", "message"),
+    [
+        ('unit = "boxes"', 5000, "no frame of the pool is left to choose"),
+        ('unit = "seconds"', 30, "a budget of 30 buys nothing: the cheapest frame is expected"),
+    ],
+)
+def test_a_pool_or_a_budget_that_runs_out_says_so_in_one_line(
+    tiny: TinyData, tmp_path: Path, settings: str, budget: int, message: str
+) -> None:
+    _, done = started(tiny, tmp_path / "run", settings, budget=budget)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_an_exact_choice_from_a_shortlist_is_refused(tiny: TinyData, tmp_path: Path) -> None:
+    _, done = started(tiny, tmp_path / "run", 'spend = "exact"\ndiversity = 2.0')
+    assert done.returncode == 2
+    assert "has no shortlist for 'diversity'" in done.stderr

@@ -15,7 +15,7 @@ from thrifty.selection.budget import Budget
 def test_without_costs_a_budget_is_a_number_of_frames() -> None:
     budget = Budget(3)
     assert budget.frames == 3
-    assert budget.affordable([5, 1, 2, 4]) == 3
+    assert budget.bought([5, 1, 2, 4]) == [0, 1, 2]
     assert budget.cost_of(7) == 1
     budget.check(3)
     with pytest.raises(BudgetError, match="3 frames are to be chosen but only 2 are left"):
@@ -25,13 +25,13 @@ def test_without_costs_a_budget_is_a_number_of_frames() -> None:
 def test_with_costs_it_buys_most_of_the_cheapest_and_the_first_of_an_order() -> None:
     budget = Budget(10.0, np.array([6.0, 3.0, 5.0, 2.0]))
     assert budget.frames == 3
-    assert budget.affordable([0, 1, 2]) == 2
-    assert budget.affordable([0, 2]) == 1
-    assert budget.affordable([]) == 0
+    assert budget.bought([0, 1, 2]) == [0, 1]
+    assert budget.bought([0, 2, 3]) == [0, 2]
+    assert budget.bought([]) == []
 
 
 def test_tenths_add_up_in_spite_of_their_rounding() -> None:
-    assert Budget(0.3, np.full(3, 0.1)).affordable([0, 1, 2]) == 3
+    assert Budget(0.3, np.full(3, 0.1)).bought([0, 1, 2]) == [0, 1, 2]
 
 
 def test_a_budget_that_buys_nothing_says_what_the_cheapest_would_cost() -> None:

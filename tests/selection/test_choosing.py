@@ -247,10 +247,51 @@ def test_the_exact_form_sees_that_a_frame_between_two_others_costs_both() -> Non
     assert [(held.index, held.because) for held in exact.held] == [(1, "a-000")]
 
 
-def test_in_the_exact_form_rules_do_not_give_way() -> None:
+def test_what_the_exact_form_leaves_is_spent_as_in_the_greedy_one() -> None:
+    """The rules allow one frame of the three, and the best of them is taken; then they give way."""
     pool = [frame("a", place) for place in range(3)]
     choice = choose(pool, np.array([1.0, 3.0, 2.0]), Budget(3, exact=True), Rules(5, 0))
-    assert choice.indices == [1]
+    assert choice.indices == [1, 2, 0]
+    assert [one.dropped for one in choice.chosen] == [(), (Rule.CURRENT,), (Rule.CURRENT,)]
+
+
+@pytest.mark.parametrize("costs", [None, np.full(4, 2.0)])
+def test_the_exact_form_spends_all_where_nothing_seems_worth_a_label(
+    costs: np.ndarray | None,
+) -> None:
+    pool = [frame(None, place) for place in range(4)]
+    budget = Budget(3 if costs is None else 6.0, costs, exact=True)
+    for scores in (np.zeros(4), np.full(4, 7.0), np.array([0.0, 0.0, 5.0, 0.0])):
+        assert len(choose(pool, scores, budget, Rules(0, 0)).indices) == 3
+
+
+def test_the_exact_form_takes_the_rest_although_an_earlier_choice_is_close() -> None:
+    pool, before = [frame("a", place) for place in (1, 2)], [frame("a", 0)]
+    choice = choose(pool, np.array([1.0, 2.0]), Budget(2, exact=True), Rules(0, 9), before)
+    assert choice.indices == [1, 0]
+    assert choice.chosen[0].dropped == (Rule.LATER,)
+
+
+def test_among_sets_worth_the_same_the_order_of_the_pool_does_not_decide() -> None:
+    pool = [frame("a", place) for place in range(9)]
+    scores, costs = np.full(9, 2.0), np.array([1.0, 2, 1, 2, 1, 2, 1, 2, 1])
+    order = np.random.default_rng(3).permutation(9)
+    one = choose(pool, scores, Budget(5.0, costs, exact=True), Rules(1, 0))
+    shuffled = [pool[place] for place in order]
+    other = choose(shuffled, scores, Budget(5.0, costs[order], exact=True), Rules(1, 0))
+    assert [pool[index].id for index in one.indices] == [shuffled[i].id for i in other.indices]
+
+
+def test_the_very_same_pictures_are_one_constraint_however_many() -> None:
+    pool = [frame(None, place) for place in range(3000)]
+    hashes = np.repeat(np.array([1, 2, 3], dtype=np.uint64), 1000)
+    pictures = Pictures(hashes, np.zeros(3000)), Pictures(hashes[:0], np.zeros(0))
+    scores = np.arange(3000.0)
+    choice = choose(pool, scores, Budget(3, exact=True), Rules(0, 0, picture=0), (), pictures)
+    assert sorted(choice.indices) == [999, 1999, 2999]
+    close = Pictures(np.arange(3000, dtype=np.uint64), np.zeros(3000)), pictures[1]
+    with pytest.raises(BudgetError, match="too many of 3000 candidates show nearly the same"):
+        choose(pool, scores, Budget(3, exact=True), Rules(0, 0, picture=60), (), close)
 
 
 @settings(max_examples=60, deadline=None)
@@ -283,8 +324,10 @@ def test_no_set_within_budget_and_rules_beats_the_exact_one(
     best = max(sum(worth[index] for index in chosen) for chosen in every if allowed(chosen))
     budget = Budget(float(amount), np.array(costs, np.float64), exact=True)
     choice = choose(candidates, np.array(worth), budget, Rules(current, later), earlier)
-    assert allowed(tuple(choice.indices))
-    assert sum(worth[index] for index in choice.indices) == pytest.approx(best)
+    kept = [one.index for one in choice.chosen if not one.dropped]
+    assert allowed(tuple(kept))
+    assert sum(worth[index] for index in kept) == pytest.approx(best)
+    assert sum(costs[index] for index in choice.indices) <= amount
 
 
 def test_too_many_for_an_exact_choice_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

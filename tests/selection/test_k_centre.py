@@ -1,5 +1,6 @@
 """k-centre in its three forms, against loops and against every possible choice."""
 
+import os
 from collections.abc import Callable
 from itertools import combinations
 
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from thrifty.errors import BudgetError, ScoreError
 from thrifty.selection import k_centre as module
-from thrifty.selection.k_centre import k_centre, robust_k_centre
+from thrifty.selection import robust_k_centre as robust_module
+from thrifty.selection.k_centre import k_centre
+from thrifty.selection.robust_k_centre import robust_k_centre
 from thrifty.selection.streaming import cover_within, streaming_k_centre
 
 
@@ -51,7 +54,7 @@ def test_bands_of_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     features = np.random.default_rng(0).normal(size=(3000, 8)).astype(np.float32)
     whole = k_centre(features, 50)
     monkeypatch.setattr(module, "_BAND", 100)
-    monkeypatch.setattr(module, "_threads", lambda: 7)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
     assert k_centre(features, 50).tolist() == whole.tolist()
 
 
@@ -83,6 +86,43 @@ def test_robust_leaves_an_outlier_alone() -> None:
     features = np.array([[0.0], [1], [2], [10], [11], [12], [500]], dtype=np.float32)
     assert 6 in k_centre(features, 2)
     assert sorted(robust_k_centre(features, 2, outliers=0.15).tolist()) == [1, 4]
+
+
+def test_of_a_large_pool_the_first_of_the_greedy_choice_stand_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The frames from 0 to 0.2 are 3 of 8 and may not be left out, that at 500 is one and may."""
+    features = np.array([[0.0], [0.1], [0.2], [3], [5], [40], [44], [500]], dtype=np.float32)
+    monkeypatch.setattr(robust_module, "_MOST_EXACT", 6)
+    chosen = robust_k_centre(features, 2, outliers=0.15)
+    assert k_centre(features, 6)[0] == 7
+    representatives = sorted(k_centre(features, 6).tolist())
+    assert set(chosen.tolist()) <= set(representatives)
+
+    def reach(centres: tuple[int, ...]) -> float:
+        """Of the representatives but one alone."""
+        gaps = [
+            min(abs(features[one, 0] - features[c, 0]) for c in centres) for one in (0, 3, 4, 5, 6)
+        ]
+        return float(max(gaps))
+
+    assert sorted(representatives) == [0, 3, 4, 5, 6, 7]
+    assert reach(tuple(chosen.tolist())) == min(map(reach, combinations(representatives, 2)))
+    assert robust_k_centre(features, 6).tolist() == k_centre(features, 6).tolist()
+
+
+def test_what_is_left_out_counts_for_all_that_it_stands_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two groups of four and one of three, far apart: with two centres three frames must be left out, not one representative."""
+    features = np.array(
+        [[x + step / 10] for x in (0, 100, 300) for step in range(4)][:11], dtype=np.float32
+    )
+    monkeypatch.setattr(robust_module, "_MOST_EXACT", 3)
+    spared = robust_k_centre(features, 2, outliers=0.3)
+    assert max(spared) < 8
+    kept = robust_k_centre(features, 2, outliers=0.2)
+    assert max(kept) >= 8
 
 
 def test_covering_within_a_radius() -> None:

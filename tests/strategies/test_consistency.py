@@ -149,3 +149,17 @@ def test_frames_close_in_time_are_kept_apart_in_the_shortlist() -> None:
     assert taken(decision, drive) == ["v-2"]
     [held] = decision.choice.held
     assert (held.index, held.because) == (1, "v-0")
+
+
+def test_what_breaks_a_rule_is_no_rival_however_its_classes_differ() -> None:
+    """The rule allows four of six; a fifth, of the class that nothing else shows, makes the shortlist but is not needed."""
+    places = [0, 1, 10, 20, 30, 31]
+    records = [Record(f"v{place}", "v.avi", 100, 100, "v", place, place) for place in places]
+    classes = np.array([[0.9, 0.0], [0.0, 0.9], *[[0.9, 0.0]] * 4])
+    observed: Columns = {"score": np.arange(6.0, 0.0, -1.0), "classes": classes}
+    strategy = Consistency("consistency", Pipeline(np.ones(1), Rules(2, 0)))
+    labelled = Labelled(instances=np.array([9, 0]))
+    chosen = decide(strategy, records, observed, 4, labelled)
+    assert sorted(taken(chosen, records)) == ["v0", "v10", "v20", "v30"]
+    more = decide(strategy, records, observed, 5, labelled)
+    assert taken(more, records)[4] == "v1"

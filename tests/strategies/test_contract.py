@@ -135,6 +135,10 @@ def mine(_recipe: Recipe) -> Brightness:
     return Brightness("mine", Pipeline())
 
 
+def nothing(_recipe: Recipe) -> None:
+    """A factory that forgot to return."""
+
+
 def test_other_packages_register_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     _registered(monkeypatch, "mine", "tests.strategies.test_contract:mine")
     [strategy] = make_strategies(recipe("mine"), PaperDetector.gives)
@@ -144,6 +148,12 @@ def test_other_packages_register_theirs(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_registration_at_fault_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     _registered(monkeypatch, "mine", "tests.strategies.nowhere:mine")
     with pytest.raises(RecipeError, match="strategy 'mine': tests.strategies.nowhere:mine cannot"):
+        make_strategies(recipe("mine"), PaperDetector.gives)
+    _registered(monkeypatch, "other", "tests.strategies.test_contract:mine")
+    with pytest.raises(RecipeError, match="makes one that calls itself 'mine'"):
+        make_strategies(recipe("other"), PaperDetector.gives)
+    _registered(monkeypatch, "mine", "tests.strategies.test_contract:nothing")
+    with pytest.raises(RecipeError, match="makes a NoneType without name, views, looks_back"):
         make_strategies(recipe("mine"), PaperDetector.gives)
     _registered(monkeypatch, "entropy", "tests.strategies.test_contract:mine")
     with pytest.raises(RecipeError, match="which thrifty has itself; rename it"):

@@ -93,6 +93,16 @@ def test_a_shortlist_keeps_the_rules_as_far_as_it_can() -> None:
     assert {held.because for held in decision.choice.held} <= {"v0", "v3"}
 
 
+def test_what_is_taken_against_a_rule_comes_last_however_far_away_it_lies() -> None:
+    """Two frames are allowed, the third must break the rule: the best of those, and not the farthest."""
+    features = np.array([[0.0], [50.0], [60.0], [1.0], [70.0]])
+    pipeline = Pipeline(PLAIN, Rules(2, 0), diversity=1.6)
+    decision = run(pipeline, [5, 4, 3, 2, 1], 3, records=VIDEO, features=features)
+    assert set(decision.choice.indices[:2]) == {0, 3}
+    assert decision.choice.indices[2] == 1
+    assert [bool(one.dropped) for one in decision.choice.chosen] == [False, False, True]
+
+
 def test_a_shortlist_longer_than_the_pool_is_the_pool() -> None:
     features = np.arange(5.0)[:, None]
     pipeline = Pipeline(PLAIN, Rules(0, 0), diversity=10.0)
@@ -115,12 +125,15 @@ def test_a_diverse_shortlist_stays_within_its_budget() -> None:
     assert len(decision.choice.chosen) == 2
 
 
-def test_what_one_frame_after_the_other_costs_too_much_is_cut_off() -> None:
+def test_what_does_not_fit_into_the_budget_any_more_is_passed_over() -> None:
     free = Random(Pipeline(rules=Rules(0, 0)), "random")
     decision = free.decide(STILLS, {}, Budget(5), Labelled(), np.random.default_rng(0))
-    cut = within(decision, Budget(2.5, np.ones(5)))
-    assert cut.choice.indices == decision.choice.indices[:2]
-    assert cut.reasons == decision.reasons[:2]
+    first, second, third, *_ = decision.choice.indices
+    costs = np.full(5, 9.0)
+    costs[[first, third]], costs[second] = 1.0, 2.0
+    cut = within(decision, Budget(2.5, costs))
+    assert cut.choice.indices == [first, third]
+    assert cut.reasons == (decision.reasons[0], decision.reasons[2])
     assert decision.reasons[0].startswith("rank 1 of 5 by a random draw")
 
 

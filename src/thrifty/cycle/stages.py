@@ -15,7 +15,7 @@ from thrifty.cycle.memory import candidates_of, chosen_of, describe, earlier_of,
 from thrifty.data.frames import CachedFrames
 from thrifty.detectors.paper import load_weights
 from thrifty.engine.local import map_frames
-from thrifty.errors import DataError, FrameError
+from thrifty.errors import BudgetError, DataError, FrameError
 from thrifty.evaluation.average_precision import average_precision
 from thrifty.evaluation.protocols import Setup
 from thrifty.evaluation.truth import Truth
@@ -41,6 +41,9 @@ def select(context: Context, key: Key, strategy: Strategy) -> Outcome:
 
     A strategy that scored nothing may choose a frame that turns out unreadable; it is set aside, and the choice is
     made again from the rest.
+
+    Raises:
+        BudgetError: The frames that are left are fewer than b, or dearer than all of it; or the strategy took none of them.
     """
     ids, columns = observed_by(context, key, strategy)
     rows = {record_id: row for row, record_id in enumerate(ids)}
@@ -52,29 +55,63 @@ def select(context: Context, key: Key, strategy: Strategy) -> Outcome:
         places = [rows[record.id] for record in candidates] if columns else []
         observed = {name: values[places] for name, values in columns.items()}
         observed |= pictures_seen(context, candidates)
-        rng = np.random.default_rng(stage_seed(key.seed, key.cycle, "select"))
-        budget = _budget(context, observed)
-        decision = strategy.decide(candidates, observed, budget, labelled, rng)
-        if budget.costs is not None:
-            decision = within(decision, budget)
+        within_reach, decision = _decided(context, key, strategy, candidates, observed, labelled)
         broken = _undecodable(
-            context, [candidates[chosen.index] for chosen in decision.choice.chosen]
+            context, [within_reach[chosen.index] for chosen in decision.choice.chosen]
         )
         if not broken:
             return Outcome(
-                choices=_choice_rows(candidates, decision),
-                held=_held_rows(candidates, decision),
+                choices=_choice_rows(within_reach, decision),
+                held=_held_rows(within_reach, decision),
                 unreadable=unreadable,
             )
         unreadable += broken
 
 
-def _budget(context: Context, observed: Columns) -> Budget:
+def _decided(
+    context: Context,
+    key: Key,
+    strategy: Strategy,
+    candidates: Sequence[Record],
+    observed: Columns,
+    labelled: Labelled,
+) -> tuple[Sequence[Record], Decision]:
+    """The candidates that the budget could buy one of, and what the strategy takes of them."""
+    where = describe(key)
+    if not candidates:
+        raise BudgetError(
+            f"{where}: no frame of the pool is left to choose; lower 'cycles' or 'budget' in the recipe"
+        )
+    budget = _budget(context, observed, len(candidates))
+    try:
+        budget.check(len(candidates))
+    except BudgetError as error:
+        raise BudgetError(f"{where}: {error}") from error
+    within_reach = budget.within_reach
+    if within_reach is not None and not within_reach.all():
+        candidates = [record for record, near in zip(candidates, within_reach, strict=True) if near]
+        observed = {name: values[within_reach] for name, values in observed.items()}
+        budget = budget.of(within_reach)
+    rng = np.random.default_rng(stage_seed(key.seed, key.cycle, "select"))
+    decision = strategy.decide(candidates, observed, budget, labelled, rng)
+    if budget.costs is not None:
+        decision = within(decision, budget)
+    if not decision.choice.chosen:
+        raise BudgetError(
+            f"{where}: took none of {len(candidates)} frames although the budget buys some; correct the strategy"
+        )
+    return candidates, decision
+
+
+def _budget(context: Context, observed: Columns, candidates: int) -> Budget:
     """What a cycle may spend, in the recipe's unit, and what each candidate is expected to cost of it."""
     settings = context.recipe.selection
     exact = settings.spend == "exact"
-    if settings.unit == "frames" or EXPECTED not in observed:
+    if settings.unit == "frames":
         return Budget(settings.budget, exact=exact)
+    if EXPECTED not in observed:
+        # Only the whole pool is taken without a look, whatever it costs.
+        return Budget(candidates)
     boxes = np.asarray(observed[EXPECTED], dtype=np.float64).sum(axis=1)
     if settings.unit == "boxes":
         return Budget(settings.budget, np.maximum(boxes, 1.0), exact)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from thrifty.errors import BudgetError
-from thrifty.types import FloatArray, IntArray
+from thrifty.types import BoolArray, FloatArray, IntArray
 
 _ROUNDING = 1 + 1e-9
 
@@ -36,26 +36,52 @@ class Budget:
     def frames(self) -> int:
         """The most frames that it can buy: for strategies that choose one frame after the other.
 
-        What is not affordable after all, `affordable` cuts off.
+        What is not affordable after all, `bought` passes over.
         """
         if self.costs is None:
             return int(self.amount)
-        return _fitting(np.sort(self.costs), self.amount)
+        cheapest = np.cumsum(np.sort(self.costs))
+        return int(np.searchsorted(cheapest, self.amount * _ROUNDING, side="right"))
 
-    def affordable(self, order: Sequence[int] | IntArray) -> int:
-        """How many of the first candidates of an order the budget buys."""
+    def bought(self, order: Sequence[int] | IntArray) -> list[int]:
+        """Places of an order of candidates that the budget buys: down the order, whatever still fits.
+
+        >>> Budget(10.0, np.array([6.0, 5.0, 3.0, 1.0])).bought([0, 1, 2, 3])
+        [0, 2, 3]
+        """
         if self.costs is None:
-            return min(len(order), int(self.amount))
-        return _fitting(self.costs[np.asarray(order, dtype=np.int64)], self.amount)
+            return list(range(min(len(order), int(self.amount))))
+        left = self.amount * _ROUNDING
+        places = []
+        for place, cost in enumerate(self.costs[np.asarray(order, dtype=np.int64)].tolist()):
+            if cost <= left:
+                left -= cost
+                places.append(place)
+        return places
+
+    @property
+    def within_reach(self) -> BoolArray | None:
+        """Which candidates cost no more than all there is to spend, `N`; `None` without costs."""
+        return None if self.costs is None else self.costs <= self.amount * _ROUNDING
+
+    def of(self, places: BoolArray | IntArray) -> Budget:
+        """The same for some of the candidates."""
+        return self if self.costs is None else replace(self, costs=self.costs[places])
 
     def cost_of(self, index: int) -> float:
         """What one candidate is expected to cost."""
         return 1.0 if self.costs is None else float(self.costs[index])
 
     def times(self, factor: float) -> Budget:
-        """A multiple, for a shortlist; whole frames are rounded up."""
+        """A multiple, for a shortlist, which is never an exact one; whole frames are rounded up."""
         amount = factor * self.amount
         return Budget(math.ceil(amount) if self.costs is None else amount, self.costs)
+
+    def at_most(self, candidates: int) -> Budget:
+        """The same, but no more frames than there are."""
+        return (
+            self if self.costs is not None else replace(self, amount=min(self.amount, candidates))
+        )
 
     def check(self, candidates: int) -> None:
         """Refuse a budget that buys nothing, or more frames than there are.
@@ -74,7 +100,3 @@ class Budget:
             raise BudgetError(
                 f"a budget of {self.amount:g} buys nothing: {least}; raise it or lower the number of cycles"
             )
-
-
-def _fitting(costs: FloatArray, amount: float) -> int:
-    return int(np.searchsorted(np.cumsum(costs), amount * _ROUNDING, side="right"))

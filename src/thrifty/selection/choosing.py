@@ -9,8 +9,9 @@ A cycle is promised b labels, so where the rules leave fewer than the budget buy
 is dropped for a second pass over the ranking (as in the authors' code), and so on. Stills have no neighbours in time.
 Choosing without rules is `Rules(0, 0)`.
 
-Where frames cost differently, the greedy form ranks by score per cost. The exact form is the knapsack problem, solved as an
-integer program with the rules as constraints; there no rule of this cycle gives way, and b may not be spent to the end.
+Where frames cost differently, the greedy form ranks by score per cost. The exact form first takes the set of greatest total score
+that breaks no rule: the knapsack problem, solved as an integer program with the rules as constraints. What that leaves of the
+budget is spent as in the greedy form.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ def choose(
         Exactly as many frames as a budget of frames says, and those that were passed over in their favour.
 
     Raises:
-        BudgetError: The budget buys nothing, or there are fewer candidates than it has frames; or an exact choice was not
-            found in time.
+        BudgetError: The budget buys nothing, or there are fewer candidates than it has frames; or there are too many
+            candidates for an exact choice, or none was found in time.
         ScoreError: A score is not finite.
     """
     numbers: dict[str, int] = {}
@@ -136,46 +137,67 @@ def choose_among(
         blocks.block_all(earlier)
     # Of two frames that teach as much the cheaper goes first.
     worth = scores if budget.costs is None else (scores - min(0.0, scores.min())) / budget.costs
+    choice = _Greedy(blocks, _Ranking(candidates.ids, worth, budget.frames), budget, len(scores))
     if budget.exact:
-        wanted = _exact(blocks, scores, budget)
-        ranking = _Ranking(candidates.ids, scores, len(candidates))
-        taken = [Chosen(index) for index in ranking if wanted[index]]
-        for one in taken:
-            blocks.block(one.index)
-        return Choice(tuple(taken), tuple(blocks.held(ranking, taken, ~wanted)))
-    ranking = _Ranking(candidates.ids, worth, budget.frames)
-    taken, free = _greedy(blocks, ranking, budget, len(candidates))
-    return Choice(tuple(taken), tuple(blocks.held(ranking, taken, free)))
+        choice.take(_best_set(blocks, candidates.ids, scores, budget))
+    choice.spend()
+    return choice.made()
 
 
-def _greedy(
-    blocks: _Blocks, ranking: _Ranking, budget: Budget, count: int
-) -> tuple[list[Chosen], BoolArray]:
+class _Greedy:
     """Down the ranking, once with all rules, and again with ever fewer while the budget buys more."""
-    taken: list[Chosen] = []
-    free = np.ones(count, dtype=np.bool_)
-    left = budget.amount
-    slack = 1e-9 * budget.amount
-    least = 1.0 if budget.costs is None else float(budget.costs.min(initial=np.inf))
-    for dropped in blocks.concessions():
-        for index in ranking:
-            if left + slack < least:
-                return taken, free
-            cost = budget.cost_of(index)
-            if free[index] and cost <= left + slack and not blocks.hold(index, dropped):
-                free[index] = False
-                left -= cost
-                taken.append(Chosen(int(index), dropped))
-                blocks.block(index)
-    return taken, free
+
+    def __init__(self, blocks: _Blocks, ranking: _Ranking, budget: Budget, count: int) -> None:
+        self._blocks, self._ranking, self._budget = blocks, ranking, budget
+        self._taken: list[Chosen] = []
+        self._free = np.ones(count, dtype=np.bool_)
+        self._left = budget.amount
+        self._slack = 1e-9 * budget.amount
+
+    def take(self, wanted: BoolArray) -> None:
+        """A set that keeps the rules and the budget, best first."""
+        count = int(wanted.sum())
+        for index in self._ranking:
+            if len(self._taken) == count:
+                return
+            if wanted[index]:
+                self._take(index, ())
+
+    def spend(self) -> None:
+        """The rest of the budget."""
+        costs = self._budget.costs
+        least = 1.0 if costs is None else float(costs.min(initial=np.inf))
+        for dropped in self._blocks.concessions():
+            for index in self._ranking:
+                if self._left + self._slack < least:
+                    return
+                if self._buys(index) and not self._blocks.hold(index, dropped):
+                    self._take(index, dropped)
+
+    def made(self) -> Choice:
+        """What was taken, and what a rule kept behind."""
+        held = self._blocks.held(self._ranking, self._taken, self._free)
+        return Choice(tuple(self._taken), tuple(held))
+
+    def _buys(self, index: int) -> bool:
+        return bool(self._free[index]) and self._budget.cost_of(index) <= self._left + self._slack
+
+    def _take(self, index: int, dropped: tuple[Rule, ...]) -> None:
+        self._free[index] = False
+        self._left -= self._budget.cost_of(index)
+        self._taken.append(Chosen(index, dropped))
+        self._blocks.block(index)
 
 
 _MOST_EXACT = 20_000
 _SECONDS = 60.0
 
 
-def _exact(blocks: _Blocks, scores: FloatArray, budget: Budget) -> BoolArray:
-    """Which candidates make the greatest total score; those that earlier choices hold back are out."""
+def _best_set(blocks: _Blocks, ids: Ids, scores: FloatArray, budget: Budget) -> BoolArray:
+    """Which candidates make the greatest total score; those that earlier choices hold back are out.
+
+    Time decides only whether there is an answer, never which.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - takes long to load
     from scipy.sparse import csr_array  # noqa: PLC0415
 
@@ -192,18 +214,23 @@ def _exact(blocks: _Blocks, scores: FloatArray, budget: Budget) -> BoolArray:
     table = csr_array((weights, np.concatenate(groups), starts), shape=(len(groups), count))
     worth = scores - min(0.0, float(scores.min(initial=0.0)))
     free = np.array([not blocks.hold(index, ()) for index in range(count)])
+    # Among sets worth the same the order of the unknowns decides: it must not be the pool's.
+    order = np.argsort(np.array([ids[index] for index in range(count)], dtype=np.str_))
     result = milp(
-        c=-worth,
+        # On a scale of its own, since the solver's tolerances are absolute.
+        c=-worth[order] / (float(worth.max(initial=0.0)) or 1.0),
         integrality=np.ones(count),
-        bounds=Bounds(0, free.astype(np.float64)),
-        constraints=LinearConstraint(table, -np.inf, bounds),
+        bounds=Bounds(0, free[order].astype(np.float64)),
+        constraints=LinearConstraint(table[:, order], -np.inf, bounds),
         options={"time_limit": _SECONDS, "mip_rel_gap": 0.0},
     )
     if result.status != 0:
         raise BudgetError(
             f"no exact choice among {count} candidates was found in {_SECONDS:.0f} s; take the greedy form"
         )
-    return np.asarray(result.x > 0.5)
+    wanted = np.zeros(count, dtype=np.bool_)
+    wanted[order] = result.x > 0.5
+    return wanted
 
 
 class _Ranking:

@@ -20,6 +20,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from thrifty.errors import BudgetError
 from thrifty.selection.ranking import Ids
 from thrifty.timeline import STILL, Timeline
 from thrifty.types import FloatArray, IntArray
@@ -190,9 +191,29 @@ class _Alike:
         return near, distances[near].astype(np.float64)
 
     def cliques(self) -> Iterator[IntArray]:
-        """Pairs."""
-        for index in range(len(self._hashes)):
-            later = self._hashes[index + 1 :]
-            near = np.flatnonzero(np.bitwise_count(later ^ self._hashes[index]) <= self._bits)
-            for other in near.tolist():
-                yield np.array([index, index + 1 + other])
+        """What shows the very same picture, together with what is close to it: by twos of different hashes.
+
+        Raises:
+            BudgetError: There are too many of them.
+        """
+        hashes, kinds, counts = np.unique(self._hashes, return_inverse=True, return_counts=True)
+        members = np.split(np.argsort(kinds, kind="stable"), np.cumsum(counts)[:-1])
+        size = 0
+        for index, own in enumerate(members):
+            distances = np.bitwise_count(hashes[index + 1 :] ^ hashes[index])
+            near = (np.flatnonzero(distances <= self._bits) + index + 1).tolist()
+            if not near and len(own) > 1:
+                yield own
+            for other in near:
+                group = np.concatenate([own, members[other]])
+                size += len(group)
+                if size > _MOST_CLOSE:
+                    raise BudgetError(
+                        f"too many of {len(self._hashes)} candidates show nearly the same picture for an exact choice; "
+                        "take the greedy form, or a smaller 'same_picture'"
+                    )
+                yield group
+
+
+_MOST_CLOSE = 4_000_000
+"""Entries in the table of an integer program that a few seconds suffice to read."""

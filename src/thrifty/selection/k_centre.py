@@ -2,9 +2,7 @@ r"""k-centre: the frames that leave no other frame far from all that are labelle
 
 Greedy (O. Sener and S. Savarese, Active Learning for Convolutional Neural Networks: A Core-Set Approach, ICLR 2018,
 algorithm 1; the farthest-first traversal of T. Gonzalez, 1985, within twice the best radius):
-\(u = \arg\max_i \min_{j \in s} \lVert x_i - x_j \rVert\), one frame at a time. Robust (their algorithm 2): the smallest
-radius at which b more centres cover all frames but a few outliers, by bisection; whether a radius will do is an integer
-program, which SciPy's HiGHS decides.
+\(u = \arg\max_i \min_{j \in s} \lVert x_i - x_j \rVert\), one frame at a time.
 """
 
 from __future__ import annotations
@@ -27,8 +25,6 @@ Features = npt.NDArray[np.float32]
 _BLOCK = 1 << 16
 _BAND = 4096
 """Frames that a thread looks at before it says what it found."""
-_SECONDS = 5.0
-_MOST_EXACT = 2000
 
 
 def k_centre(features: Features, count: int, covered: Features | None = None) -> IntArray:
@@ -121,8 +117,23 @@ def nearest(features: Features, others: Features | None) -> FloatArray:
     return np.sqrt(reach.squared.astype(np.float64))
 
 
-def _threads() -> int:
-    return os.cpu_count() or 1
+def apart_from_before(taken: Features, covered: Features | None = None) -> list[float]:
+    """Distance of each frame to the nearest that was covered or taken before it; infinity where there was none.
+
+    Args:
+        taken: `n x D` in the order taken, finite.
+        covered: `M x D`.
+
+    >>> apart_from_before(np.array([[3.0], [5.0], [3.0]]), np.array([[0.0]]))
+    [3.0, 2.0, 0.0]
+    """
+    is_known = covered is not None and len(covered)
+    around = nearest(taken, covered) if is_known else np.full(len(taken), np.inf)
+    apart = []
+    for number, own in enumerate(taken):
+        apart.append(float(around[number]))
+        around = np.minimum(around, np.linalg.norm(taken - own, axis=1))
+    return apart
 
 
 class _Reach:
@@ -135,7 +146,7 @@ class _Reach:
         self._owner = np.zeros(count, dtype=np.int64)
         self._centres = np.zeros((16, features.shape[1]), dtype=np.float32)
         self._count = 0
-        self._threads = _threads()
+        self._bands = _Bands(count)
 
     def add(self, centre: Features) -> None:
         """A further centre."""
@@ -146,7 +157,7 @@ class _Reach:
         update = partial(
             _update, self._features, centre, between, self._count, self._nearest, self._owner
         )
-        _in_bands(update, len(self._features), self._threads)
+        self._bands.each(update)
         self._count += 1
 
     @property
@@ -164,14 +175,20 @@ class _Reach:
         return int(np.flatnonzero(left)[0])
 
 
-def _in_bands(update: Callable[[int, int], None], count: int, threads: int) -> None:
-    """Threads of our own: Numba's break where two Python threads start them at once."""
-    bands = np.linspace(0, count, min(threads, -(-count // _BAND)) + 1).astype(int).tolist()
-    if len(bands) <= 2:
-        update(0, count)
-        return
-    with ThreadPoolExecutor(len(bands) - 1) as pool:
-        list(pool.map(update, bands[:-1], bands[1:]))
+class _Bands:
+    """A pool in parts, each for a thread of our own: Numba's break where two Python threads start them at once."""
+
+    def __init__(self, count: int) -> None:
+        parts = min(os.cpu_count() or 1, -(-count // _BAND))
+        self._edges = np.linspace(0, count, max(parts, 1) + 1).astype(int).tolist()
+        # The threads end when this object is gone.
+        self._threads = ThreadPoolExecutor(parts) if parts > 1 else None
+
+    def each(self, update: Callable[[int, int], None]) -> None:
+        if self._threads is None:
+            update(0, self._edges[-1])
+            return
+        list(self._threads.map(update, self._edges[:-1], self._edges[1:]))
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
@@ -201,97 +218,3 @@ def _update(
         if total < nearest[row]:
             nearest[row] = total
             owner[row] = number
-
-
-def robust_k_centre(
-    features: Features, count: int, covered: Features | None = None, outliers: float = 1e-4
-) -> IntArray:
-    """k-centre that leaves some outliers uncovered.
-
-    Exact programs grow with the square of the pool: beyond 2,000 frames, or where the solver has not decided in five seconds, a
-    radius counts as too small, and the greedy choice is what is left in the worst case.
-
-    Args:
-        features: As `k_centre`.
-        count: Frames to take.
-        covered: As `k_centre`.
-        outliers: Share of the frames that need not be covered (10^-4 in the paper), in [0, 1).
-
-    Returns:
-        `count` distinct int64, those of the greedy choice first that are kept.
-
-    Raises:
-        BudgetError: There are fewer frames than `count`.
-        ScoreError: A feature is NaN or infinite.
-    """
-    greedy = k_centre(features, count, covered)
-    features = checked(features)
-    if not 0 < count < len(features) <= _MOST_EXACT:
-        return greedy
-    distances = _distances(features, features)
-    to_covered = np.full(len(features), np.inf)
-    if covered is not None and len(covered):
-        to_covered = _distances(features, checked(covered, features.shape[1])).min(axis=1)
-    spare = int(outliers * len(features))
-    best = greedy
-    # The radius is a distance between two frames, or to one that is covered.
-    radii = np.unique(np.concatenate([distances.ravel(), to_covered[np.isfinite(to_covered)]]))
-    low, high = 0, int(np.searchsorted(radii, _radius(distances, to_covered, greedy, spare)))
-    while low < high:
-        middle = (low + high) // 2
-        found = _cover(distances, to_covered, float(radii[middle]), count, spare)
-        if found is None:
-            low = middle + 1
-        else:
-            best, high = found, middle
-    return _filled(best, greedy, count)
-
-
-def _distances(first: Features, second: Features) -> FloatArray:
-    one, two = first.astype(np.float64), second.astype(np.float64)
-    squared = (one**2).sum(1)[:, None] + (two**2).sum(1) - 2 * one @ two.T
-    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
-
-
-def _radius(distances: FloatArray, to_covered: FloatArray, centres: IntArray, spare: int) -> float:
-    reach = np.minimum(to_covered, distances[:, centres].min(axis=1))
-    return float(np.sort(reach)[len(reach) - 1 - spare])
-
-
-def _cover(
-    distances: FloatArray, to_covered: FloatArray, radius: float, count: int, spare: int
-) -> IntArray | None:
-    """Centres that leave at most `spare` frames farther away than the radius, or `None` if none were found in time."""
-    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - takes long to load
-    from scipy.sparse import csr_array, eye_array, hstack  # noqa: PLC0415
-
-    need = np.flatnonzero(to_covered > radius)
-    if not len(need):
-        return np.zeros(0, dtype=np.int64)
-    frames, open_ = len(distances), len(need)
-    # Unknowns: which frame is a centre, and which of those that need one goes without.
-    near = csr_array((distances[need] <= radius).astype(np.float64))
-    rows = hstack([near, eye_array(open_)]).tocsr()
-    sums = np.zeros((2, frames + open_))
-    sums[0, :frames], sums[1, frames:] = 1, 1
-    result = milp(
-        c=sums[1],
-        integrality=np.ones(frames + open_),
-        bounds=Bounds(0, 1),
-        constraints=[
-            LinearConstraint(rows, 1, np.inf),
-            LinearConstraint(sums, -np.inf, [count, spare]),
-        ],
-        options={"time_limit": _SECONDS},
-    )
-    if result.x is None:
-        return None
-    return np.flatnonzero(result.x[:frames] > 0.5).astype(np.int64)
-
-
-def _filled(chosen: IntArray, greedy: IntArray, count: int) -> IntArray:
-    """As many as asked for: where fewer centres will do, the greedy choice fills up."""
-    order = [int(index) for index in greedy if index in set(chosen.tolist())]
-    order += [int(index) for index in chosen if int(index) not in order]
-    order += [int(index) for index in greedy if int(index) not in order]
-    return np.array(order[:count], dtype=np.int64)

@@ -22,7 +22,8 @@ from thrifty.scoring.regions import RegionSettings
 from thrifty.scoring.smoothing import gaussian_weights, triangular_weights, uniform_weights
 from thrifty.scoring.uncertainty import Measure
 from thrifty.selection.closeness import Rules
-from thrifty.selection.k_centre import k_centre, robust_k_centre
+from thrifty.selection.k_centre import k_centre
+from thrifty.selection.robust_k_centre import robust_k_centre
 from thrifty.selection.streaming import streaming_k_centre
 from thrifty.strategies.box_doubt import BoxDoubt, Margin, Stability, Tightness
 from thrifty.strategies.consistency import Consistency
@@ -47,6 +48,8 @@ _PLAIN = np.ones(1)
 _FREE = Rules(0, 0)
 
 Factory = Callable[[Recipe], Strategy]
+
+_MEMBERS = ("name", "views", "looks_back", "cycles", "observe", "score_map", "decide")
 
 
 def rules_of(recipe: Recipe) -> Rules:
@@ -212,11 +215,22 @@ def known() -> dict[str, Factory]:
 
 def _registered(name: str, place: str, load: Callable[[], Factory], recipe: Recipe) -> Strategy:
     try:
-        return load()(recipe)
+        strategy = load()(recipe)
     except Exception as error:
         raise RecipeError(
             f"strategy '{name}': {place} cannot be made ({type(error).__name__}: {error}); correct or uninstall it"
         ) from error
+    lacking = [member for member in _MEMBERS if not hasattr(strategy, member)]
+    if lacking:
+        raise RecipeError(
+            f"strategy '{name}': {place} makes a {type(strategy).__name__} without {', '.join(lacking)}; see "
+            "thrifty.strategies.strategy.Strategy, and hold it to thrifty.testing.check_strategy"
+        )
+    if strategy.name != name:
+        raise RecipeError(
+            f"strategy '{name}': {place} makes one that calls itself '{strategy.name}'; give both the same name"
+        )
+    return strategy
 
 
 def make_strategies(recipe: Recipe, gives: frozenset[Need]) -> list[Strategy]:

@@ -7,7 +7,6 @@ classes differ most from those labelled so far (Jensen-Shannon divergence). With
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,26 +63,25 @@ class Consistency(ScoredStrategy):
         classes = np.asarray(observed["classes"], dtype=np.float64)
         if classes.shape[1] < 2 or budget.frames == len(candidates):
             return super().decide(candidates, observed, budget, labelled, rng)
-        wider = Budget(min(len(candidates), math.ceil(_MORE * budget.frames)))
+        wider = budget.times(_MORE).at_most(len(candidates))
         first = super().decide(candidates, observed, wider, labelled, rng)
         known = np.zeros(classes.shape[1])
         known[: len(labelled.instances)] = labelled.instances[: len(known)]
-        left = list(first.choice.chosen)
+        # What was taken against a rule is only wanted where there is not enough else.
+        left = [one for one in first.choice.chosen if not one.dropped]
+        later = [one for one in first.choice.chosen if one.dropped]
         taken: list[Chosen] = []
         reasons: list[str] = []
-        while len(taken) < budget.frames:
+        while len(taken) < budget.frames and (left or later):
+            left, later = (left, later) if left else (later, [])
             rows = np.stack([_softmax(classes[one.index]) for one in left])
             gain = jensen_shannon(rows, np.broadcast_to(_share(known), rows.shape))
             best = int(gain.argmax())
             taken.append(left.pop(best))
             known = known + classes[taken[-1].index]
             reasons.append(f"its classes differ by {gain[best]:.3f} from those labelled and chosen")
-        return Decision(
-            first.scores,
-            first.smoothed,
-            Choice(tuple(taken), first.choice.held),
-            tuple(reasons),
-        )
+        choice = Choice(tuple(taken), first.choice.held)
+        return Decision(first.scores, first.smoothed, choice, tuple(reasons))
 
 
 def _highest(found: Detections) -> FloatArray:

@@ -24,7 +24,7 @@ from thrifty.maps import ClassMaps
 from thrifty.scoring.object_features import Vectors, frame_features
 from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, Chosen
-from thrifty.selection.k_centre import nearest
+from thrifty.selection.k_centre import apart_from_before, nearest
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import Annotations, IntArray, Record
 from thrifty.views import Features, Seen, View
@@ -93,15 +93,11 @@ def vectors(column: npt.NDArray[np.generic]) -> Vectors:
 def decision(features: Vectors, covered: Vectors | None, taken: IntArray) -> Decision:
     """A choice by distance, and how far each chosen frame was from all that was labelled or taken before it."""
     scores = nearest(features, covered)
-    own = features[taken]
-    apart = scores[taken] if covered is not None and len(covered) else np.full(len(taken), np.inf)
-    reasons = []
-    for number in range(len(taken)):
-        reasons.append(
-            f"{apart[number]:.3g} away from the nearest frame labelled or chosen before it"
-            if np.isfinite(apart[number])
-            else "nothing was labelled or chosen before it"
-        )
-        apart = np.minimum(apart, np.linalg.norm(own - own[number], axis=1))
+    reasons = tuple(
+        f"{gap:.3g} away from the nearest frame labelled or chosen before it"
+        if np.isfinite(gap)
+        else "nothing was labelled or chosen before it"
+        for gap in apart_from_before(features[taken], covered)
+    )
     chosen = tuple(Chosen(int(index)) for index in taken)
-    return Decision(scores, scores, Choice(chosen, ()), tuple(reasons))
+    return Decision(scores, scores, Choice(chosen, ()), reasons)

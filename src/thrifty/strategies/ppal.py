@@ -74,9 +74,10 @@ def likeness(objects: Objects) -> FloatArray:
     present = objects.classes >= 0
     weights = np.where(present, objects.scores, 0.0)
     totals = weights.sum(axis=1)
+    every = objects.features.reshape(-1, objects.features.shape[-1]).T
     for number in range(count):
         # Objects of this frame against all objects of all frames.
-        cosines = np.einsum("md,njd->mnj", objects.features[number], objects.features)
+        cosines = (objects.features[number] @ every).reshape(-1, *objects.features.shape[:2])
         same = present[number][:, None, None] & (
             objects.classes[number][:, None, None] == objects.classes[None]
         )

@@ -24,7 +24,7 @@ from thrifty.scoring.smoothing import gaussian_weights, smooth
 from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, choose
 from thrifty.selection.closeness import Rules
-from thrifty.selection.k_centre import k_centre, nearest
+from thrifty.selection.k_centre import apart_from_before, k_centre
 from thrifty.selection.ranking import why_ranked
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.strategies.surroundings import (
@@ -78,15 +78,15 @@ class Pipeline:
         smoothed = smooth(scores, Timeline.of(candidates), self.weights)
         weights = self._class_weights(observed, labelled)
         ranked = smoothed if weights is None else (smoothed - min(0.0, smoothed.min())) * weights
-        choice = self._choose(candidates, ranked, observed, self._wide(budget), labelled)
+        wide = budget
+        if self.diversity > 1:
+            wide = budget.times(self.diversity).at_most(len(candidates))
+        choice = self._choose(candidates, ranked, observed, wide, labelled)
         apart: list[float] | None = None
         if self.diversity > 1:
             choice, apart = _diverse(candidates, choice, observed, budget, labelled)
         reasons = self._reasons(choice, scores, ranked, weights, apart, budget)
         return Decision(scores, ranked, choice, reasons)
-
-    def _wide(self, budget: Budget) -> Budget:
-        return budget if self.diversity == 1 else budget.times(self.diversity)
 
     def _choose(
         self,
@@ -99,8 +99,6 @@ class Pipeline:
         pictures = None
         if self.rules.looks_at_pictures:
             pictures = pictures_of(observed), pictures_of(labelled.pictures)
-        if budget.costs is None and budget.amount > len(candidates) and self.diversity > 1:
-            budget = Budget(len(candidates))
         return choose(candidates, scores, budget, self.rules, labelled.records, pictures)
 
     def _class_weights(self, observed: Columns, labelled: Labelled) -> FloatArray | None:
@@ -170,22 +168,18 @@ def _diverse(
     # What was taken against a rule is only wanted where there is not enough else.
     listed = [one for one in choice.chosen if not one.dropped]
     others = [one for one in choice.chosen if one.dropped]
-    if budget.affordable([one.index for one in (*listed, *others)]) > len(listed):
-        listed += others
-    features = feature_vectors(observed)[[one.index for one in listed]]
+    features = feature_vectors(observed)
     covered = feature_vectors(labelled.columns) if labelled.columns else None
-    order = k_centre(features, len(listed), covered)
-    order = order[: budget.affordable([listed[place].index for place in order])]
-    is_known = covered is not None and len(covered)
-    around = nearest(features, covered) if is_known else np.full(len(listed), np.inf)
-    apart = []
-    for place in order.tolist():
-        apart.append(float(around[place]))
-        around = np.minimum(around, np.linalg.norm(features - features[place], axis=1))
-    taken = tuple(listed[place] for place in order)
+    # With costs the first of the order may be passed over, so all are wanted.
+    count = len(listed) if budget.costs is not None else min(len(listed), budget.frames)
+    order = k_centre(features[[one.index for one in listed]], count, covered)
+    ordered = [*(listed[place] for place in order.tolist()), *others]
+    taken = tuple(ordered[place] for place in budget.bought([one.index for one in ordered]))
     # A frame that stayed on the shortlist holds nobody back.
-    gone = {candidates[one.index].id for one in choice.chosen if one not in taken}
+    kept = {candidates[one.index].id for one in taken}
+    gone = {candidates[one.index].id for one in choice.chosen} - kept
     held = tuple(one for one in choice.held if one.because not in gone)
+    apart = apart_from_before(features[[one.index for one in taken]], covered)
     return replace(choice, chosen=taken, held=held), apart
 
 

@@ -102,7 +102,7 @@ class Strategy(Protocol):
         """Choose what the budget buys of the candidates.
 
         A strategy that takes one frame after the other may take `budget.frames` of them: what is not affordable after all
-        is cut off its end by `within`.
+        `within` passes over. No candidate costs more than the whole budget, so what it takes first is always bought.
 
         Args:
             candidates: `N` unlabelled, readable records.
@@ -115,10 +115,11 @@ class Strategy(Protocol):
 
 
 def within(decision: Decision, budget: Budget) -> Decision:
-    """What a budget buys of a decision: the first frames, in the order they were taken."""
-    count = budget.affordable(decision.choice.indices)
-    choice = replace(decision.choice, chosen=decision.choice.chosen[:count])
-    return replace(decision, choice=choice, reasons=decision.reasons[:count])
+    """What a budget buys of a decision: in the order the frames were taken, whatever still fits."""
+    bought = budget.bought(decision.choice.indices)
+    chosen = tuple(decision.choice.chosen[place] for place in bought)
+    reasons = tuple(decision.reasons[place] for place in bought) if decision.reasons else ()
+    return replace(decision, choice=replace(decision.choice, chosen=chosen), reasons=reasons)
 
 
 def members_of(strategies: Sequence[Strategy]) -> int:
