@@ -78,16 +78,22 @@ def pixel_scores(maps: np.ndarray, radius: int) -> Any:
 
 
 @njit
-def interpolate(level: np.ndarray, height: int, width: int, span: tuple[float, float]) -> Any:
+def interpolate(
+    level: np.ndarray,
+    height: int,
+    width: int,
+    span: tuple[float, float],
+    origin: tuple[float, float],
+) -> Any:
     """Bilinear values of an `h x w` map at the pixel centres of an image, edges aligned, nearest beyond the centres."""
     rows, columns = level.shape
     result = np.zeros((height, width))
     for y in range(height):
-        at_y = min(max((y + 0.5) * rows / span[0] - 0.5, 0.0), rows - 1.0)
+        at_y = min(max((y + 0.5 - origin[0]) * rows / span[0] - 0.5, 0.0), rows - 1.0)
         y0 = math.floor(at_y)
         y1, ty = min(y0 + 1, rows - 1), at_y - y0
         for x in range(width):
-            at_x = min(max((x + 0.5) * columns / span[1] - 0.5, 0.0), columns - 1.0)
+            at_x = min(max((x + 0.5 - origin[1]) * columns / span[1] - 0.5, 0.0), columns - 1.0)
             x0 = math.floor(at_x)
             x1, tx = min(x0 + 1, columns - 1), at_x - x0
             above = level[y0, x0] * (1 - tx) + level[y0, x1] * tx
@@ -121,10 +127,10 @@ def squash(logits: np.ndarray, softmaxed: bool) -> np.ndarray:
 def dense(maps: ClassMaps, image: int) -> list[np.ndarray]:
     """Per level, the probabilities `C x H x W` of one image."""
     result = []
-    for level, span in zip(maps.levels, maps.spans, strict=True):
+    for level, span, origin in zip(maps.levels, maps.spans, maps.origins, strict=True):
         wide = np.stack(
             [
-                interpolate(channel, maps.height, maps.width, span)
+                interpolate(channel, maps.height, maps.width, span, origin)
                 for channel in level[image].double().numpy()
             ]
         )

@@ -45,13 +45,18 @@ class ClassMaps:
         width: Image width `W` in pixels.
         kind: Logits, unbounded, or probabilities in [0, 1].
         activation: How the classes of one place compete.
-        spans: Rows and columns of the image that each level covers, from the upper left corner; the whole image
-            if left out. A detector that pads its input to whole strides gives the padded size here, and what
-            its maps say about the padding takes no part in any score.
+        spans: Rows and columns of the image that each level covers, from its origin; the whole image if left out. A
+            detector that pads its input to whole strides gives the padded size here, and what its maps say about
+            the padding takes no part in any score.
+        origins: Row and column of the upper left corner of what each level covers, in pixels of the image, <= 0;
+            the image's own corner if left out. Value `(i, j)` of a level is centred at
+            `origin + ((i + 0.5) * rows / h, (j + 0.5) * columns / w)`. Convolutions of stride 2 with padding put it
+            on a pixel, not between two: then the origin is `0.5 - stride / 2`.
 
     Raises:
         ScoreError: There are no levels, their batches differ, a level is not `B x C x h x w` with at least one
-            value, a softmax has fewer than two classes, or a span ends inside the image.
+            value, a softmax has fewer than two classes, a level begins inside the image or does not reach its end,
+            or is smaller than it.
     """
 
     levels: tuple[Tensor, ...]
@@ -60,6 +65,7 @@ class ClassMaps:
     kind: MapKind = MapKind.LOGITS
     activation: Activation = Activation.SIGMOID
     spans: tuple[tuple[float, float], ...] = ()
+    origins: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.levels:
@@ -71,7 +77,9 @@ class ClassMaps:
         if not self.spans:
             whole = (float(self.height), float(self.width))
             object.__setattr__(self, "spans", (whole,) * len(self.levels))
-        self._check_spans()
+        if not self.origins:
+            object.__setattr__(self, "origins", ((0.0, 0.0),) * len(self.levels))
+        self._check_places()
 
     def __len__(self) -> int:
         return len(self.levels[0])
@@ -86,7 +94,7 @@ class ClassMaps:
     def dense(self, index: int, dtype: torch.dtype | None = None) -> Tensor:
         """As `probabilities`, for one level: `B x C x H x W`, in `dtype` or else that of the level."""
         level = self.levels[index] if dtype is None else self.levels[index].to(dtype)
-        values = upsample(level, self.height, self.width, self.spans[index])
+        values = upsample(level, self.height, self.width, self.spans[index], self.origins[index])
         if self.kind is MapKind.PROBABILITIES:
             return values
         return values.softmax(dim=1) if self.activation is Activation.SOFTMAX else values.sigmoid()
@@ -95,7 +103,8 @@ class ClassMaps:
         """Whether other maps hold the same kind of numbers at the same places of equally many and large images."""
         return (
             [level.shape for level in self.levels] == [level.shape for level in other.levels]
-            and (self.height, self.width, self.spans) == (other.height, other.width, other.spans)
+            and (self.height, self.width) == (other.height, other.width)
+            and (self.spans, self.origins) == (other.spans, other.origins)
             and (self.kind, self.activation) == (other.kind, other.activation)
         )
 
@@ -124,19 +133,31 @@ class ClassMaps:
                 "use sigmoid"
             )
 
-    def _check_spans(self) -> None:
-        if len(self.spans) != len(self.levels):
-            raise ScoreError(f"{len(self.levels)} class maps but {len(self.spans)} spans")
-        for index, (rows, columns) in enumerate(self.spans):
-            if rows < self.height or columns < self.width:
+    def _check_places(self) -> None:
+        for name, places in (("spans", self.spans), ("origins", self.origins)):
+            if len(places) != len(self.levels):
+                raise ScoreError(f"{len(self.levels)} class maps but {len(places)} {name}")
+        size = (self.height, self.width)
+        for index, level in enumerate(self.levels):
+            span, origin = self.spans[index], self.origins[index]
+            if not all(map(_covers, level.shape[2:], span, origin, size)):
                 raise ScoreError(
-                    f"class map {index} covers {columns:g}x{rows:g} pixels of an image of {self.width}x{self.height}; "
-                    "it must cover all of it"
+                    f"class map {index} covers {span[1]:g}x{span[0]:g} pixels from ({origin[1]:g}, {origin[0]:g}) of an "
+                    f"image of {self.width}x{self.height}; it must cover all of it, from an origin at or before 0"
                 )
 
 
+def _covers(length: int, span: float, origin: float, size: int) -> bool:
+    """Whether values along an axis cover it; what begins outside may end inside, by no more than half a value."""
+    return origin <= 0.0 and size <= span and size <= origin + span + 0.5 * span / length
+
+
 def upsample(
-    maps: Tensor, height: int, width: int, span: tuple[float, float] | None = None
+    maps: Tensor,
+    height: int,
+    width: int,
+    span: tuple[float, float] | None = None,
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> Tensor:
     """Resize maps to the image, bilinearly.
 
@@ -149,21 +170,22 @@ def upsample(
         height: Rows of the result, `H`.
         width: Columns of the result, `W`.
         span: Rows and columns of the image that the maps cover; the image itself if left out.
+        origin: Row and column where what they cover begins, as `ClassMaps.origins`.
 
     Returns:
         `B x C x H x W`, dtype of `maps`.
     """
     rows, columns = span or (float(height), float(width))
-    maps = _resize_along(maps, -2, height, rows)
-    return _resize_along(maps, -1, width, columns)
+    maps = _resize_along(maps, -2, height, rows, origin[0])
+    return _resize_along(maps, -1, width, columns, origin[1])
 
 
-def _resize_along(maps: Tensor, dim: int, size: int, span: float) -> Tensor:
+def _resize_along(maps: Tensor, dim: int, size: int, span: float, origin: float) -> Tensor:
     length = maps.shape[dim]
-    if size == length == span:
+    if size == length == span and not origin:
         return maps
     # On the CPU, since not every device knows float64.
-    places = (torch.arange(size, dtype=torch.float64) + 0.5) * length / span
+    places = (torch.arange(size, dtype=torch.float64) + (0.5 - origin)) * length / span
     places = (places - 0.5).clamp_(0, length - 1)
     step = (places - places.floor()).to(maps)
     low = places.long().to(maps.device)

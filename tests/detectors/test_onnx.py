@@ -22,7 +22,7 @@ from thrifty.detectors.onnx import OnnxDetector
 from thrifty.errors import CapabilityError, DataError
 from thrifty.evaluation.average_precision import average_precision
 from thrifty.evaluation.truth import Truth
-from thrifty.maps import Activation, ClassMaps, MapKind
+from thrifty.maps import Activation, MapKind
 from thrifty.scoring.forms import Form, score_frames
 from thrifty.types import Detections, Frame, Need, Record
 
@@ -100,14 +100,7 @@ def test_every_form_scores_real_frames_alike(yolox: Path, real_data: Path, form:
     ]
     for path in pictures:
         maps = detector.class_maps([Pool(path, scale=0.5).frame()])
-        people = ClassMaps(
-            tuple(level[:, :1] for level in maps.levels),
-            maps.height,
-            maps.width,
-            maps.kind,
-            maps.activation,
-            maps.spans,
-        )
+        people = replace(maps, levels=tuple(level[:, :1] for level in maps.levels))
         expected = references.frame_score(references.map_scores(people, 0, 9), 30)
         assert float(score_frames(on(form, people), form=form)) == pytest.approx(expected, rel=1e-5)
 

@@ -3,6 +3,8 @@
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from tests import references
 from tests.devices import on
 from thrifty.config import Statistic
 from thrifty.errors import ScoreError
-from thrifty.maps import Activation, ClassMaps, MapKind
+from thrifty.maps import Activation, ClassMaps, MapKind, upsample
 from thrifty.scoring import forms
 from thrifty.scoring.forms import DivergenceSettings, Form, choose_form, score_frames
 from thrifty.scoring.regions import RegionSettings, Tiling
@@ -40,6 +42,11 @@ def make_maps(
             level = level.softmax(1) if activation is Activation.SOFTMAX else level.sigmoid()
         levels.append(level)
     return ClassMaps(tuple(levels), *size, kind, activation)
+
+
+def shifted(origin: float) -> ClassMaps:
+    """Two values over four columns, of which the first may begin a pixel outside."""
+    return ClassMaps((torch.zeros(1, 1, 2, 2),), 4, 4, origins=((0.0, origin),))
 
 
 def scored(maps: ClassMaps, radius: int, form: Form) -> np.ndarray:
@@ -70,16 +77,29 @@ def test_large_odd_frames_equal_the_loops(form: Form, size: tuple[int, int]) -> 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("activation", Activation)
 @pytest.mark.parametrize("kind", MapKind)
-def test_classes_kinds_and_padded_maps_equal_the_loops(
-    form: Form, activation: Activation, kind: MapKind
+@pytest.mark.parametrize("origins", [(), ((-3.5, -3.5), (-1.75, 0.0))])
+def test_classes_kinds_and_padded_and_shifted_maps_equal_the_loops(
+    form: Form,
+    activation: Activation,
+    kind: MapKind,
+    origins: tuple[tuple[float, float], ...],
 ) -> None:
     maps = make_maps((29, 37), ((3, 4, 5), (3, 8, 10)), kind, activation, batch=2)
-    maps = ClassMaps(maps.levels, 29, 37, maps.kind, maps.activation, ((32.0, 40.0), (29.0, 37.5)))
+    maps = replace(maps, spans=((32.0, 40.0), (29.0, 37.5)), origins=origins)
     scores = scored(maps, 4, form)
     for image in range(2):
         np.testing.assert_allclose(
             scores[image], references.map_scores(maps, image, 4), atol=1e-6, rtol=0
         )
+
+
+def test_a_shifted_map_by_hand() -> None:
+    """Two values, 4 pixels apart, on the pixels 0 and 4: what strides with padding make of 5 to 8 columns."""
+    level = torch.tensor([[[[0.0, 4.0]]]])
+    wide = upsample(level, 1, 7, (1.0, 8.0), (0.0, -1.5))
+    assert wide.flatten().tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 4.0, 4.0]
+    maps = ClassMaps((level,), 1, 7, spans=((1.0, 8.0),), origins=((0.0, -1.5),))
+    assert torch.equal(maps.probabilities(), wide.sigmoid())
 
 
 @settings(max_examples=60)
@@ -91,6 +111,7 @@ def test_classes_kinds_and_padded_maps_equal_the_loops(
     st.sampled_from(Tiling),
     st.sampled_from(Activation),
     st.integers(1, 3),
+    st.floats(0, 1),
 )
 def test_the_fused_kernel_equals_the_reference(
     height: int,
@@ -100,8 +121,11 @@ def test_the_fused_kernel_equals_the_reference(
     tiling: Tiling,
     activation: Activation,
     batch: int,
+    shift: float,
 ) -> None:
     maps = make_maps((height, width), ((2, 3, 4), (3, 5, 2)), activation=activation, batch=batch)
+    # At most half a value: six rows in the first level, four columns in the second.
+    maps = replace(maps, origins=((-shift * height / 6, 0.0), (0.0, -shift * width / 4)))
     wanted = DivergenceSettings(radius, RegionSettings(region, tiling))
     ours = forms.summarise_maps(maps, wanted, Form.NUMBA)
     plain = forms.summarise_maps(maps, wanted, Form.REFERENCE)
@@ -306,6 +330,12 @@ def test_triton_is_tested_somewhere() -> None:
     assert torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1"
 
 
+def test_a_map_may_end_inside_by_half_a_value_if_it_begins_outside() -> None:
+    assert shifted(-1.0).origins == ((0.0, -1.0),)
+    assert shifted(0.0).laid_out_like(ClassMaps((torch.zeros(1, 1, 2, 2),), 4, 4))
+    assert not shifted(-1.0).laid_out_like(shifted(0.0))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -324,6 +354,14 @@ def test_triton_is_tested_somewhere() -> None:
             "must cover all of it",
         ),
         (lambda: ClassMaps((torch.zeros(1, 1, 2, 2),), 4, 4, spans=((4.0, 4.0),) * 2), "2 spans"),
+        (
+            lambda: ClassMaps((torch.zeros(1, 1, 2, 2),), 4, 4, origins=((0.0, 0.0),) * 2),
+            "2 origins",
+        ),
+        *(
+            (partial(shifted, origin), "must cover all of it, from an origin at or before 0")
+            for origin in (0.5, -1.5, math.nan, -math.inf)
+        ),
         (lambda: DivergenceSettings(-1), "radius is -1"),
         (lambda: RegionSettings(0), "region size is 0"),
         (lambda: RegionSettings(top=0), "top is 0"),

@@ -112,13 +112,14 @@ def pass_over(
     shape: tuple[int, int],
     kind: MapKind = MapKind.LOGITS,
     spans: tuple[tuple[float, float], ...] = (),
+    origins: tuple[tuple[float, float], ...] = (),
     seed: int = 0,
 ) -> ClassMaps:
     generator = torch.Generator().manual_seed(seed)
     level = 3 * torch.randn(1, 2, *shape, generator=generator)
     if kind is MapKind.PROBABILITIES:
         level = level.sigmoid()
-    return ClassMaps((level,), 12, 17, kind, spans=spans)
+    return ClassMaps((level,), 12, 17, kind, spans=spans, origins=origins)
 
 
 DIFFERING = {
@@ -127,6 +128,7 @@ DIFFERING = {
     "kinds": [pass_over((3, 5)), pass_over((3, 5), MapKind.PROBABILITIES)],
     "kinds, the other way round": [pass_over((3, 5), MapKind.PROBABILITIES), pass_over((3, 5))],
     "spans": [pass_over((3, 5)), pass_over((3, 5), spans=((16.0, 32.0),))],
+    "origins": [pass_over((3, 5)), pass_over((3, 5), origins=((-1.5, -0.5),))],
 }
 
 

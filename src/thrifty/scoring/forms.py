@@ -164,7 +164,7 @@ def score_passes(
         measure: Entropy, margin, disagreement of one; BALD, variation ratio, mean deviation of several.
         regions: How a frame is divided and summed up.
         form: `NUMBA` or `REFERENCE`; the first for maps on a CPU if left out. There is no Triton form: the reference
-            runs on the GPU. It also takes passes that differ in resolution, kind or spans, whatever was asked for.
+            runs on the GPU. It also takes passes that differ in resolution, kind or place, whatever was asked for.
 
     Returns:
         `B` float64 on the CPU; higher means more worth labelling.

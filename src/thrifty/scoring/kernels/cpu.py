@@ -30,7 +30,7 @@ class _Layout:
 
     begins: npt.NDArray[np.int64]
     shapes: npt.NDArray[np.int64]
-    spans: npt.NDArray[np.float64]
+    extents: npt.NDArray[np.float64]
 
     @property
     def maps(self) -> int:
@@ -38,7 +38,7 @@ class _Layout:
 
     @property
     def parts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        return self.begins, self.shapes, self.spans
+        return self.begins, self.shapes, self.extents
 
 
 def summarise(maps: ClassMaps, radius: int, regions: RegionSettings) -> tuple[Tensor, Tensor]:
@@ -157,8 +157,8 @@ def _pack(maps: ClassMaps) -> tuple[_Layout, Values]:
     sizes = shapes.prod(axis=1)
     begins = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     flat = [level.detach().to("cpu", torch.float32).flatten(1).numpy() for level in maps.levels]
-    spans = np.array(maps.spans, dtype=np.float64)
-    return _Layout(begins, shapes, spans), np.concatenate(flat, axis=1)
+    extents = np.stack([maps.origins, maps.spans], axis=2, dtype=np.float64)
+    return _Layout(begins, shapes, extents), np.concatenate(flat, axis=1)
 
 
 def _bands(height: int, regions: RegionSettings, count: int) -> list[tuple[int, int]]:

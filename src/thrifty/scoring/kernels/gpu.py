@@ -65,15 +65,16 @@ def _keep_row(p: Any, running: Any, index: Any, y: Any, height: Any, width: Any,
 
 
 @triton.jit
-def _map_row(maps: Any, table: Any, spans: Any, index: Any, y: Any, xs: Any, mask: Any) -> Any:
+def _map_row(maps: Any, table: Any, extents: Any, index: Any, y: Any, xs: Any, mask: Any) -> Any:
     """Map `index` at the pixels of one row of the image, bilinearly, float32; positions in float64."""
     begin = tl.load(table + 5 * index)
+    at = extents + 4 * index
     rows, columns = tl.load(table + 5 * index + 1), tl.load(table + 5 * index + 2)
-    at_y = (y.to(tl.float64) + 0.5) * rows / tl.load(spans + 2 * index) - 0.5
+    at_y = (y.to(tl.float64) - tl.load(at)) * rows / tl.load(at + 1) - 0.5
     at_y = tl.minimum(tl.maximum(at_y, 0.0), (rows - 1).to(tl.float64))
     low_y = at_y.to(tl.int64)
     step_y = (at_y - low_y).to(tl.float32)
-    at_x = (xs.to(tl.float64) + 0.5) * columns / tl.load(spans + 2 * index + 1) - 0.5
+    at_x = (xs.to(tl.float64) - tl.load(at + 2)) * columns / tl.load(at + 3) - 0.5
     at_x = tl.minimum(tl.maximum(at_x, 0.0), (columns - 1).to(tl.float64))
     low_x = at_x.to(tl.int64)
     step_x = (at_x - low_x).to(tl.float32)
@@ -107,7 +108,7 @@ def _read_sigmoid_rows(
     maps: Any,
     size: Any,
     table: Any,
-    spans: Any,
+    extents: Any,
     first: Any,
     last: Any,
     running: Any,
@@ -123,7 +124,7 @@ def _read_sigmoid_rows(
     to = entropies + (image * height + y) * width + xs
     total = tl.load(to, mask, 0.0)
     for index in range(first, last):
-        values = _map_row(maps + image * size, table, spans, index, y, xs, mask)
+        values = _map_row(maps + image * size, table, extents, index, y, xs, mask)
         if LOGITS:
             distance = tl.abs(values)
             e = tl.exp(-distance)
@@ -147,7 +148,7 @@ def _read_softmax_rows(
     maps: Any,
     size: Any,
     table: Any,
-    spans: Any,
+    extents: Any,
     first: Any,
     last: Any,
     running: Any,
@@ -173,10 +174,10 @@ def _read_softmax_rows(
             leaders = tl.zeros([BLOCK], tl.float32)
             lost = tl.zeros([BLOCK], tl.float32)
             for member in range(begin, end):
-                row = _map_row(maps, table, spans, member, y, xs, mask)
+                row = _map_row(maps, table, extents, member, y, xs, mask)
                 highest = tl.maximum(highest, row)
             for member in range(begin, end):
-                row = _map_row(maps, table, spans, member, y, xs, mask)
+                row = _map_row(maps, table, extents, member, y, xs, mask)
                 behind = _behind(row, highest)
                 weight = tl.exp(-behind)
                 # The leader weighs 1: added to 1, what the others weigh would lose its digits.
@@ -189,12 +190,12 @@ def _read_softmax_rows(
         else:
             entropy = tl.zeros([BLOCK], tl.float32)
             for member in range(begin, end):
-                entropy += _surprise(_map_row(maps, table, spans, member, y, xs, mask))
+                entropy += _surprise(_map_row(maps, table, extents, member, y, xs, mask))
         if index == begin:
             total += tl.where(mask, entropy, 0.0).to(tl.float64)
         upto = tl.minimum(end, last)
         while index < upto:
-            row = _map_row(maps, table, spans, index, y, xs, mask)
+            row = _map_row(maps, table, extents, index, y, xs, mask)
             p = _share(row, highest, others) if LOGITS else row.to(tl.float64)
             plane = image * (last - first) + index - first
             _keep_row(tl.where(mask, p, 0.0), running, plane, y, height, width, xs)
@@ -262,7 +263,7 @@ def pixel_scores(maps: ClassMaps, radius: int) -> Tensor:
     """Pixel scores `B x H x W` float64 of sound maps, on their device."""
     device = maps.levels[0].device
     values = torch.cat([level.float().flatten(1) for level in maps.levels], dim=1).contiguous()
-    table, spans = _describe(maps)
+    table, extents = _describe(maps)
     batch, height, width = len(maps), maps.height, maps.width
     radius = min(radius, max(height, width) - 1)
     entropies = torch.zeros(batch, height, width, dtype=torch.float64, device=device)
@@ -280,7 +281,7 @@ def pixel_scores(maps: ClassMaps, radius: int) -> Tensor:
             values,
             values.shape[1],
             table.to(device),
-            spans.to(device),
+            extents.to(device),
             first,
             last,
             running,
@@ -301,15 +302,19 @@ def pixel_scores(maps: ClassMaps, radius: int) -> Tensor:
 
 
 def _describe(maps: ClassMaps) -> tuple[Tensor, Tensor]:
-    """Per map: where it begins, its rows and columns, the first map of its level and of the next; and its span."""
+    """Per map: where it begins, its rows and columns, the first map of its level and of the next; and its extents.
+
+    Extents are where what it covers begins, counted from the centre of the first pixel, and how long that is, along the
+    rows and along the columns.
+    """
     rows: list[tuple[int, int, int, int, int]] = []
-    spans: list[tuple[float, float]] = []
+    extents: list[tuple[float, float, float, float]] = []
     begin = 0
-    for level, span in zip(maps.levels, maps.spans, strict=True):
+    for level, span, origin in zip(maps.levels, maps.spans, maps.origins, strict=True):
         channels, height, width = level.shape[1:]
         first = len(rows)
         for _ in range(channels):
             rows.append((begin, height, width, first, first + channels))
             begin += height * width
-        spans += [span] * channels
-    return torch.tensor(rows, dtype=torch.int64), torch.tensor(spans, dtype=torch.float64)
+        extents += [(origin[0] - 0.5, span[0], origin[1] - 0.5, span[1])] * channels
+    return torch.tensor(rows, dtype=torch.int64), torch.tensor(extents, dtype=torch.float64)

@@ -58,8 +58,8 @@ def sweep_band(
 
     Args:
         values: float32, the levels of one image, one after the other, each `C x h x w`.
-        layout: Where each of `L` levels begins in `values` (`L` int64), its `C, h, w` (`L x 3` int64), and the rows
-            and columns of the image that it covers (`L x 2` float64).
+        layout: Where each of `L` levels begins in `values` (`L` int64), its `C, h, w` (`L x 3` int64), and along the
+            rows and the columns of the image where what it covers begins and how long it is (`L x 2 x 2` float64).
         mode: Activation and kind of the maps.
         size: Height and width of the image.
         reach: Rows and columns from a window's centre to its end, each less than the image's.
@@ -160,9 +160,9 @@ def _column_shares(width: int, reach: int) -> Any:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _tap(position: int, length: int, span: float) -> Any:
+def _tap(position: int, length: int, origin: float, span: float) -> Any:
     """Between which two of a map's `length` values an image coordinate lies, and how far along."""
-    place = min(max((position + 0.5) * length / span - 0.5, 0.0), length - 1.0)
+    place = min(max((position + (0.5 - origin)) * length / span - 0.5, 0.0), length - 1.0)
     low = int(place)
     return low, min(low + 1, length - 1), _F(place - low)
 
@@ -174,12 +174,12 @@ def column_taps(layout: Any, width: int) -> Any:
     Returns:
         `L x 2 x W` int32 and `L x W` float32.
     """
-    _, shapes, spans = layout
+    _, shapes, extents = layout
     taps = np.empty((len(shapes), 2, width), dtype=np.int32)
     steps = np.empty((len(shapes), width), dtype=np.float32)
     for level in range(len(shapes)):
         for x in range(width):
-            low, high, step = _tap(x, shapes[level, 2], spans[level, 1])
+            low, high, step = _tap(x, shapes[level, 2], extents[level, 1, 0], extents[level, 1, 1])
             taps[level, 0, x] = low
             taps[level, 1, x] = high
             steps[level, x] = step
@@ -273,9 +273,9 @@ def widen_level(
     Returns:
         How far the row lies along from the upper to the lower, and on which side the upper stands.
     """
-    begins, shapes, spans = layout
+    begins, shapes, extents = layout
     channels, rows, width = shapes[level]
-    low, high, step = _tap(row, rows, spans[level, 0])
+    low, high, step = _tap(row, rows, extents[level, 0, 0], extents[level, 0, 1])
     for side, wanted in ((low % 2, low), (1 - low % 2, high)):
         if held[level, side] != wanted:
             held[level, side] = wanted
