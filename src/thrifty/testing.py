@@ -1,11 +1,15 @@
-"""What authors of strategies can test theirs with: the contract of `thrifty.strategies.strategy`, as a function to call.
+"""What authors of strategies and of detectors can test theirs with: the contracts, as functions to call.
 
 ```python
-from thrifty.testing import check_strategy
+from thrifty.testing import check_detector, check_strategy
 
 
-def test_mine():
+def test_my_strategy():
     check_strategy(Mine())
+
+
+def test_my_detector():
+    check_detector(MyDetector)
 ```
 """
 
@@ -20,12 +24,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from thrifty.detectors.contract import check_detector
 from thrifty.detectors.viewing import look
 from thrifty.errors import CapabilityError
 from thrifty.maps import ClassMaps
 from thrifty.selection.budget import Budget
 from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, needs_of, within
 from thrifty.types import Annotations, Detections, Frame, Need, Record
+
+__all__ = ["SmallPool", "StubDetector", "check_detector", "check_strategy", "small_pool"]
 
 HEIGHT, WIDTH, CLASSES = 48, 64, 3
 _BRIGHT = 128
@@ -87,7 +94,7 @@ class StubDetector:
             np.array(kinds, dtype=np.int64),
             np.array(rows).reshape(-1, CLASSES),
             found * np.array([1.0, 1.0, 0.99, 0.98]),
-        )
+        ).take(np.argsort(-np.array(scores), kind="stable"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

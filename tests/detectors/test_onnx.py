@@ -1,7 +1,6 @@
 """Exported models: a real YOLOX, and small ones made here."""
 
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,19 +24,6 @@ from thrifty.evaluation.truth import Truth
 from thrifty.maps import Activation, MapKind
 from thrifty.scoring.forms import Form, score_frames
 from thrifty.types import Detections, Frame, Need, Record
-
-SHARED = Path(__file__).parents[3] / "shared"
-
-
-@pytest.fixture(scope="session")
-def yolox() -> Path:
-    path = SHARED / "weights" / "yolox_nano_coco80_416.onnx"
-    if not path.is_file():
-        message = f"{path}: the real model is not here"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
 
 
 def tiny_model(path: Path, batch: str | int = "batch", size: Any = (32, 48)) -> Path:
