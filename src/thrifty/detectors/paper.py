@@ -16,6 +16,7 @@ from torch import Tensor
 
 from thrifty.config import DetectorSection
 from thrifty.detectors.decoding import decode
+from thrifty.detectors.dropout import channel_masks
 from thrifty.detectors.network import SMALLEST_SIDE, PaperNetwork, normalise
 from thrifty.detectors.targets import default_boxes
 from thrifty.errors import DataError
@@ -24,7 +25,6 @@ from thrifty.types import Detections, Frame, Image, Need
 
 Weights = Mapping[str, Tensor]
 _SETTINGS = "thrifty.detector"
-_PASSES_SEED = 0
 
 
 class PaperDetector:
@@ -101,16 +101,14 @@ class PaperDetector:
         images = stack([frame.image for frame in frames]).to(self._device)
         height, width = images.shape[-2:]
         features = self._network.features(normalise(images))
-        chance = torch.Generator().manual_seed(_PASSES_SEED)
-        masks = torch.rand((count, features[0].shape[1]), generator=chance) >= drop
-        scaled = (masks / (1.0 - drop)).to(features[0])
+        masks = channel_masks(count, features[0].shape[1], drop).to(features[0])
         return [
             ClassMaps(
                 tuple(self._network.logits(level * mask[:, None, None]) for level in features),
                 height,
                 width,
             )
-            for mask in scaled
+            for mask in masks
         ]
 
     @torch.inference_mode()
