@@ -172,7 +172,7 @@ BAD_MAPS: dict[str, tuple[str, Edit]] = {
         lambda maps, _: replace(begins_before(maps), origins=()),
     ),
     "coarse": (
-        "no level has 5 values along each side of 128x96 pixels",
+        "no level has 8 values along each side of 128x96 pixels",
         lambda maps, _: with_levels(maps, lambda level: level[..., ::8, ::16]),
     ),
 }

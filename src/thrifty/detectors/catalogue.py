@@ -4,6 +4,8 @@
 |---|---|
 | `paper:weights.safetensors` | the paper's network, from weights that thrifty wrote |
 | `onnx:model.onnx` | an exported model, described by `model.toml` beside it |
+| `torchvision:NAME` | a detector of torchvision with its published weights |
+| `torchvision:NAME@weights.safetensors` | the same with weights from a file, `.pth` too |
 | `package.module:factory` | your own: a function of no arguments that returns a `DenseDetector` |
 """
 
@@ -24,7 +26,7 @@ from thrifty.detectors.forms import FORMS
 from thrifty.detectors.onnx import OnnxDetector
 from thrifty.detectors.paper import load_detector
 from thrifty.detectors.protocol import DenseDetector
-from thrifty.errors import DataError
+from thrifty.errors import CapabilityError, DataError
 
 
 def open_detector(spec: str, device: str = "cpu") -> CheckedDetector:
@@ -48,34 +50,54 @@ def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
         return load_detector(Path(rest), device)
     if kind == "onnx":
         return OnnxDetector(Path(rest), device)
+    if kind == "torchvision":
+        _need_torchvision()
+        from thrifty.detectors.torchvision.detector import (  # noqa: PLC0415 - an extra
+            load_detector as load_torchvision,
+        )
+
+        return load_torchvision(rest, device)
     return _own(spec, kind, rest)
+
+
+def _need_torchvision() -> None:
+    if importlib.util.find_spec("torchvision") is None:
+        raise CapabilityError(
+            "detectors of torchvision need torchvision; install it with: pip install 'thrifty[torchvision]'"
+        )
 
 
 def identify(spec: str) -> str:
     """What decides a detector's outputs, as far as files say, by their content.
 
     Of your own, that is the source of the module you name; what it imports or loads itself is not looked at. Of an
-    exported model it includes its description and the files that hold its tensors.
+    exported model it includes its description and the files that hold its tensors. Published weights go by their name.
 
     Raises:
         DataError: As `open_detector`.
+        CapabilityError: As `open_detector`.
     """
     kind, rest = _split(spec)
+    if kind == "torchvision" and "@" not in rest:
+        _need_torchvision()
+        from thrifty.detectors.torchvision.weights import published  # noqa: PLC0415 - an extra
+
+        return f"{spec}:{published(rest)}"
     try:
         parts = [content_hash(file) for file in _files(spec, kind, rest)]
     except OSError as error:
         raise DataError(
-            f"--detector {spec}: cannot be read ({error.strerror}); check the path after '{kind}:'"
+            f"--detector {spec}: cannot be read ({error.strerror}); check the path of its file"
         ) from error
-    name = kind if kind in {"paper", "onnx"} else spec
+    name = {"paper": kind, "onnx": kind, "torchvision": spec.partition("@")[0]}.get(kind, spec)
     return f"{name}:{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:32]}"
 
 
 def _files(spec: str, kind: str, rest: str) -> Iterator[Path]:
-    if kind not in {"paper", "onnx"}:
+    if kind not in {"paper", "onnx", "torchvision"}:
         yield from _source(spec, kind)
         return
-    path = Path(rest)
+    path = Path(rest.partition("@")[2] if kind == "torchvision" else rest)
     yield path
     if kind == "onnx":
         beside = [path.with_suffix(".toml"), *_tensor_files(path)]

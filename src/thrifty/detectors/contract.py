@@ -40,7 +40,7 @@ def check_detector(
 
     Args:
         make: Makes the detector, with the same weights each time: load them, or seed what draws them.
-        size: Height and width of the pictures that are made here, pixels. A level with fewer than five values along a side
+        size: Height and width of the pictures that are made here, pixels. A level with fewer than eight values along a side
             of them cannot be measured there; larger pictures take longer and let coarser levels be measured.
         stride: Pixels of these pictures by which a move is a move of whole values in every level and layer below; that
             of the coarsest level that can be measured if left out.

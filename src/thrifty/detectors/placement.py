@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import Tensor
 
 from thrifty.detectors.protocol import DenseDetector
 from thrifty.maps import ClassMaps, MapKind
 from thrifty.types import FloatArray, Frame, Image, Record
 
-_FEWEST = 5
+_FEWEST = 8
 """Values along an axis below which a level is too coarse to measure how far it moves."""
 _GREY, _CELL = 96, 8
 _SLACK = 0.05
@@ -69,7 +68,7 @@ def check_places(detector: DenseDetector, size: tuple[int, int], stride: float |
     down, right = (
         _move(size[axis], stride or _stride(pitches, fine, axis, scale[axis])) for axis in range(2)
     )
-    side = max(_CELL, min(size) // 6)
+    side = max(2 * _CELL, min(size) // 7)
     start = _Square((size[0] - down - side) // 2, (size[1] - right - side) // 2, side)
     squares = [
         replace(start, top=start.top + y, left=start.left + x)
@@ -78,16 +77,19 @@ def check_places(detector: DenseDetector, size: tuple[int, int], stride: float |
     ]
     maps = detector.class_maps(frames_of([square.on(size) for square in squares]))
     for index, pitch in enumerate(pitches):
-        responses = _responses(maps, index)
-        demand(
-            all(response.any() for response in responses),
-            f"level {index} does not change where the picture does",
-        )
+        said = _said(maps, index)
+        # What a picture without a square says comes first. A network that normalises over the picture says something else
+        # everywhere then, but not where only the square's place differs.
+        changes = [said - _said(plain, index), said - np.median(said, axis=0)]
+        demand(bool(changes[1].any()), f"level {index} does not change where the picture does")
         for axis, pixels in enumerate((down, right)):
             if fine[axis][index]:
-                _check_move(responses, axis, pixels, pixels / pitch[axis], index)
-                for square, response in zip(squares, responses, strict=True):
-                    _check_centre(response, axis, maps, index, square, size)
+                problems = [
+                    _displaced(change, axis, pixels, pixels / pitch[axis])
+                    or _elsewhere(change, axis, maps, index, squares, size)
+                    for change in changes
+                ]
+                demand(not all(problems), f"level {index} {problems[0]}")
 
 
 def _pitch(maps: ClassMaps, index: int, size: tuple[int, int]) -> tuple[float, float]:
@@ -116,73 +118,65 @@ def _move(length: int, stride: float) -> int:
     return round(max(1, round(length / 3 / stride)) * stride)
 
 
-def _responses(maps: ClassMaps, index: int) -> list[FloatArray]:
-    """How much each place of a level differs from what most pictures say there: `h x w` each.
-
-    Not from what a picture without any square says: a network that normalises over the picture says something else
-    everywhere then. What is no more than most places differ is zero.
-    """
-    values = _as_logits(maps, index)
-    change = (values - values.quantile(0.5, dim=0)).square().sum(dim=1).sqrt().cpu().numpy()
-    floor = np.median(change, axis=(1, 2), keepdims=True)
-    return list(np.clip(np.asarray(change, dtype=np.float64) - floor, 0.0, None) ** 2)
-
-
-def _as_logits(maps: ClassMaps, index: int) -> Tensor:
-    """Probabilities close to 0 would hide all that is not close to an object."""
+def _said(maps: ClassMaps, index: int) -> FloatArray:
+    """A level as logits, `B x C x h x w`: probabilities close to 0 would hide all that is not close to an object."""
     level = maps.levels[index].double()
-    return level.logit(1e-9) if maps.kind is MapKind.PROBABILITIES else level
+    level = level.logit(1e-9) if maps.kind is MapKind.PROBABILITIES else level
+    return np.asarray(level.cpu().numpy(), dtype=np.float64)
 
 
-def _check_move(
-    responses: Sequence[FloatArray], axis: int, pixels: int, wanted: float, index: int
-) -> None:
+def _displaced(change: FloatArray, axis: int, pixels: int, wanted: float) -> str | None:
+    """How the answers to the four squares move otherwise than the squares do."""
     for before, after in ((0, 2), (1, 3)) if axis == 0 else ((0, 1), (2, 3)):
-        shift = _shift(responses[before], responses[after])
+        shift = _shift(change[before], change[after])
         for along in range(2):
             expected = wanted if along == axis else 0.0
-            demand(
-                abs(shift[along] - expected) <= max(0.75, _SLACK * wanted),
-                f"level {index} moves by {shift[along]} values along its {_AXES[along]} where the picture moves by {pixels} "
-                f"pixels along its {_AXES[axis]}, and its span promises {expected:.1f}; correct spans, or height and width",
-            )
+            if abs(shift[along] - expected) > max(0.75, _SLACK * wanted):
+                return (
+                    f"moves by {shift[along]} values along its {_AXES[along]} where the picture moves by {pixels} pixels "
+                    f"along its {_AXES[axis]}, and its span promises {expected:.1f}; correct spans, or height and width"
+                )
+    return None
 
 
 _AXES = ("rows", "columns")
 
 
 def _shift(before: FloatArray, after: FloatArray) -> tuple[int, int]:
-    """By how many rows and columns the one has to be moved to look most like the other."""
-    size = tuple(2 * length for length in before.shape)
+    """By how many rows and columns the one (`C x h x w`) has to be moved to look most like the other."""
+    size = tuple(2 * length for length in before.shape[1:])
     spectra = [np.fft.rfft2(values, size) for values in (before, after)]
-    match = np.fft.irfft2(spectra[0].conj() * spectra[1], size)
-    found = np.unravel_index(int(match.argmax()), size)
+    match = np.fft.irfft2((spectra[0].conj() * spectra[1]).sum(axis=0), size)
     rows, columns = (
         int(place) - full * (int(place) >= full // 2)
-        for place, full in zip(found, size, strict=True)
+        for place, full in zip(np.unravel_index(int(match.argmax()), size), size, strict=True)
     )
     return rows, columns
 
 
-def _check_centre(
-    response: FloatArray,
+def _elsewhere(
+    changes: FloatArray,
     axis: int,
     maps: ClassMaps,
     index: int,
-    square: _Square,
+    squares: Sequence[_Square],
     size: tuple[int, int],
-) -> None:
-    profile = response.sum(axis=1 - axis)
+) -> str | None:
+    """How an answer lies beside its square. Where most places change a little, that is taken off."""
     full = (maps.height, maps.width)[axis]
-    pitch = maps.spans[index][axis] / len(profile)
-    place = float((profile * (np.arange(len(profile)) + 0.5)).sum() / profile.sum())
-    found = maps.origins[index][axis] + place * pitch
-    wanted = square.centre[axis] * full / size[axis]
-    demand(
-        abs(found - wanted) <= square.side * full / size[axis] + pitch,
-        f"level {index} answers at {found:.0f} of {full} along its {_AXES[axis]} to a square around {wanted:.0f}; correct "
-        "spans and origins, or height and width",
-    )
+    for change, square in zip(changes, squares, strict=True):
+        much = np.abs(change).sum(axis=0)
+        profile = (np.clip(much - np.median(much), 0.0, None) ** 2).sum(axis=1 - axis)
+        pitch = maps.spans[index][axis] / len(profile)
+        middle = (profile * (np.arange(len(profile)) + 0.5)).sum() / max(profile.sum(), 1e-300)
+        found = maps.origins[index][axis] + float(middle) * pitch
+        wanted = square.centre[axis] * full / size[axis]
+        if abs(found - wanted) > square.side * full / size[axis] + pitch:
+            return (
+                f"answers at {found:.0f} of {full} along its {_AXES[axis]} to a square around {wanted:.0f}; correct spans and "
+                "origins, or height and width"
+            )
+    return None
 
 
 def frames_of(images: Sequence[Image]) -> list[Frame]:
