@@ -15,7 +15,7 @@ from thrifty.cycle.artifacts import read_columns, write_columns
 from thrifty.cycle.context import SURVEY, Context, previous
 from thrifty.cycle.memory import candidates_of, describe, earlier_of, labels_before
 from thrifty.data.frames import FrameSet
-from thrifty.data.motion import motion
+from thrifty.data.motion import Odometer
 from thrifty.data.similarity import fingerprint
 from thrifty.detectors.viewing import look
 from thrifty.engine.local import map_frames
@@ -25,7 +25,7 @@ from thrifty.strategies.catalogue import rules_of, surroundings
 from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.strategy import Columns, Strategy, members_of
 from thrifty.strategies.surroundings import HASH, MOTION
-from thrifty.types import Annotations, Frame, Image, Record, Unreadable
+from thrifty.types import Annotations, Frame, Record, Unreadable
 
 
 def first_look(context: Context, key: Key, strategies: Sequence[Strategy]) -> Outcome:
@@ -200,24 +200,18 @@ def look_at_pictures(context: Context) -> Outcome:
     if not rules.looks_at_pictures:
         return Outcome()
     hashes: dict[str, int] = {}
-    images: dict[str, tuple[Record, Image]] = {}
     travelled: dict[str, float] = {}
+    odometer = Odometer()
     records = context.pool.records
     with context.progress("looking at the pictures", len(records), "frames") as step:
         for frame in context.pool.stream(records):
             step()
             record = frame.record
             # A frame that cannot be decoded is never chosen, and moves nothing.
-            hashes[record.id], travelled[record.id] = 0, 0.0
-            if isinstance(frame, Unreadable):
-                continue
-            hashes[record.id] = fingerprint(frame.image)
-            if rules.motion is not None and record.sequence is not None:
-                before = images.get(record.sequence)
-                moved = 0.0 if before is None else motion(before[1], frame.image)
-                if before is not None:
-                    travelled[record.id] = travelled[before[0].id] + moved
-                images = {record.sequence: (record, frame.image)}
+            image = None if isinstance(frame, Unreadable) else frame.image
+            hashes[record.id] = 0 if image is None else fingerprint(image)
+            followed = record.sequence if rules.motion is not None else None
+            travelled[record.id] = odometer.read(followed, image)
     columns = {
         HASH: np.array(list(hashes.values()), dtype=np.uint64),
         MOTION: np.array(list(travelled.values())),
