@@ -60,7 +60,8 @@ def fit_cost_model(boxes: Sequence[float], seconds: Sequence[float]) -> CostFit:
         seconds: That took, >= 0.
 
     Raises:
-        DataError: There are fewer than two times, or one is below 0 or not finite.
+        DataError: There are fewer than two times, all are of equally many boxes, one is below 0 or not finite, or
+            no finite cost fits them.
 
     >>> fit = fit_cost_model([0, 2, 4], [10, 20, 30])
     >>> round(fit.model.per_frame, 6), round(fit.model.per_box, 6), round(fit.explained, 6)
@@ -76,9 +77,22 @@ def fit_cost_model(boxes: Sequence[float], seconds: Sequence[float]) -> CostFit:
     both = np.stack([counts, times])
     if not (np.isfinite(both).all() and (both >= 0).all()):
         raise DataError("a recorded time or number of boxes is below 0 or not finite; correct it")
+    if not np.ptp(counts):
+        raise DataError(
+            f"all {len(counts)} frames have {counts[0]:g} boxes, which cannot tell a box's time from a frame's; "
+            f"record frames with other numbers of boxes too"
+        )
+    if both.max() > _LARGEST:
+        raise DataError(f"a recorded time or number of boxes is over {_LARGEST:g}; correct it")
     (per_frame, per_box), _ = nnls(np.stack([np.ones_like(counts), counts], axis=1), times)
+    if not (math.isfinite(per_frame) and math.isfinite(per_box)):
+        raise DataError("no finite cost fits the recorded times; check the numbers of boxes")
     left = times - per_frame - per_box * counts
-    spread = float(((times - times.mean()) ** 2).sum())
+    spread = float(((times - times.mean()) ** 2).sum()) if np.ptp(times) else 0.0
     error = math.sqrt(float(left @ left) / (len(times) - 2)) if len(times) > 2 else math.nan
     explained = 1 - float(left @ left) / spread if spread else math.nan
     return CostFit(CostModel(float(per_frame), float(per_box)), len(times), error, explained)
+
+
+_LARGEST = 1e12
+"""Seconds or boxes that no frame has; below, all sums of squares are finite."""
