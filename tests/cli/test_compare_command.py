@@ -57,12 +57,12 @@ def test_json_has_the_same_figures(first: Path, second: Path) -> None:
     done = thrifty(first, second, "--json", "--reference", "mine")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert (told["reference"], told["metric"]) == ("mine", MISS_RATE)
+    assert (told["reference"], told["metric"], told["along"]) == ("mine", MISS_RATE, "frames")
     finding = told["strategies"]["random"]
     assert finding["final"]["difference"] == pytest.approx(-0.2)
     assert finding["final"]["p"] == pytest.approx(2 / 256)
     # Random never gets as far: infinity, for which JSON has no word.
-    assert finding["parity"]["labels"] is None
+    assert finding["parity"]["needed"] is None
 
 
 def test_what_is_not_there_is_named(first: Path) -> None:
@@ -76,8 +76,75 @@ def test_what_is_not_there_is_named(first: Path) -> None:
 
 def test_seeds_that_do_not_meet_are_no_comparison(tmp_path: Path) -> None:
     rows = [
-        Measurement("mine", 0, 0, 0, 0, 0.0, MISS_RATE, 0.5),
-        Measurement("random", 1, 0, 0, 0, 0.0, MISS_RATE, 0.5),
+        Measurement("mine", 0, 1, 10, 0, 0.0, MISS_RATE, 0.5),
+        Measurement("random", 1, 1, 10, 0, 0.0, MISS_RATE, 0.5),
     ]
     write_measurements(rows, tmp_path / "apart.csv")
-    assert "no other strategy has a run of the same seed" in thrifty(tmp_path / "apart.csv").stdout
+    assert thrifty(tmp_path / "apart.csv").stdout == (
+        "mine\n  no seed has been finished with both it and random\n"
+    )
+    write_measurements(rows[1:], tmp_path / "alone.csv")
+    assert "there is no strategy beside random" in thrifty(tmp_path / "alone.csv").stdout
+
+
+def test_curves_lie_along_what_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "spent.csv"
+    rows = [
+        Measurement(
+            name, seed, cycle, frames * cycle, 50 * cycle, 0.0, MISS_RATE, 0.9 - drop * cycle
+        )
+        for name, frames, drop in (("mine", 10, 0.2), ("random", 20, 0.1))
+        for seed in range(6)
+        for cycle in range(3)
+    ]
+    write_measurements(rows, path)
+    assert "10 labels reach 0.700, where 40 were spent (25 %" in thrifty(path).stdout
+    boxes = thrifty(path, "--along", "boxes").stdout
+    assert "50 boxes reach 0.700, where 100 were spent (50 %" in boxes
+    told = fails(path, "--along", "seconds")
+    assert f"--along seconds: {path} counts no seconds; choose another axis" in told
+
+
+def test_two_recipes_are_not_one_run(first: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    write_measurements([Measurement("mine", 0, 1, 99, 0, 0.0, MISS_RATE, 0.1)], other)
+    told = fails(first, other)
+    assert f"{first}, {other}: mine, seed 0: there are two different rows of cycle 1" in told
+    assert thrifty(first, first).stdout == thrifty(first).stdout
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("mine,0,1,10,0,0,M,0.5", ""),
+        ("m" * 200_000 + ",0,1,10,0,0,M,0.5", "line 2 is no CSV"),
+        ("mine,0,1," + "9" * 400 + ",0,0,M,0.5", "line 2 is no row of the table (labelled is '999"),
+        ("mine,0,1,-10,0,0,M,0.5", "line 2 is no row of the table (labelled is '-10', not a count"),
+        ("mi\0ne,0,1,10,0,0,M,0.5", "line 2 holds a NUL byte"),
+    ],
+)
+def test_what_no_run_writes_is_refused_in_a_line(tmp_path: Path, row: str, message: str) -> None:
+    path = tmp_path / "table.csv"
+    head = "strategy,seed,cycle,labelled,boxes,seconds,metric,value"
+    path.write_text(f"{head}\n{row.replace(',M,', f',{MISS_RATE},')}\n")
+    if message:
+        assert f"{path}: {message}" in fails(path, "--reference", "mine")
+    else:
+        assert thrifty(path, "--reference", "mine").returncode == 0
+
+
+def test_runs_that_spent_nothing_end_in_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.csv"
+    rows = [
+        Measurement(name, seed, cycle, 0, 0, 0.0, MISS_RATE, 0.5)
+        for name in ("mine", "random")
+        for seed in range(6)
+        for cycle in range(2)
+    ]
+    write_measurements(rows, path)
+    assert "--along frames" in fails(path)
+    # Only the reference has spent nothing: there is no share to speak of.
+    some = [Measurement("mine", seed, 2, 9, 0, 0.0, MISS_RATE, 0.4) for seed in range(6)]
+    some += [Measurement("random", seed, 2, 0, 0, 0.0, MISS_RATE, 0.5) for seed in range(6)]
+    write_measurements(rows + some, path)
+    assert "0 labels reach 0.500, where 0 were spent (95 % interval 0 to 0)" in thrifty(path).stdout

@@ -13,7 +13,7 @@ from thrifty.errors import DataError
 from thrifty.evaluation.statistics import (
     Comparison,
     compare,
-    compare_all,
+    corrected,
     holm,
     interval,
     seeds_needed,
@@ -32,7 +32,7 @@ def test_six_wins_in_six_are_shown_and_five_in_five_are_not() -> None:
     five = compare(strategy[:5], baseline[:5], RNG(0))
     assert five.p == 2 / 32
     assert five.sentence("guided random").startswith(
-        "no difference from guided random that 5 seeds can show (0.052, 95 % interval "
+        "no difference from guided random that 5 seeds can show (0.052 better, 95 % interval "
     )
 
 
@@ -130,11 +130,49 @@ def test_correction_never_lowers_keeps_the_order_and_ends_at_one(values: list[fl
 
 
 def test_a_correction_by_hand() -> None:
-    strategies = {"a": [0.0] * 6, "b": [1.0, 2, 1, 2, 1, 2]}
-    both = compare_all(strategies, [1.0, 2, 1, 2, 1, 2], RNG(0))
+    baseline = [1.0, 2, 1, 2, 1, 2]
+    both = corrected(
+        {
+            "a": compare([0.0] * 6, baseline, RNG(0)),
+            "b": compare(baseline[:4], baseline[:4], RNG(0)),
+        }
+    )
     assert both["a"].p == pytest.approx(2 * 2 / 64)
     assert both["b"].p == 1
     assert not both["a"].is_different
+
+
+def test_ties_are_neither_better_nor_worse() -> None:
+    strategy, baseline = [2.0, 3, 4, 5, 6, 7, 8, 1, 1], [1.0] * 9
+    worse = compare(strategy, baseline, RNG(0))
+    assert (worse.better, worse.worse, worse.pairs) == (0, 7, 9)
+    assert worse.p == 2 / 2**7
+    assert worse.sentence("random").startswith("worse than random in 7 of 9 seeds, ")
+    better = compare(strategy, baseline, RNG(0), lower_is_better=False)
+    assert (better.better, better.worse) == (7, 0)
+    rounded = compare([0.3], [0.1 + 0.2], RNG(0))
+    assert (rounded.better, rounded.worse) == (0, 0)
+
+
+def test_the_interval_of_a_defeat_holds_the_difference_that_is_said() -> None:
+    worse = Comparison(9, 0, 7, -0.043, -0.066, -0.0001, 0.004)
+    assert worse.sentence("random") == (
+        "worse than random in 7 of 9 seeds, difference 0.043, 95 % interval 0.000 to 0.066 (p = 0.004)"
+    )
+    unclear = Comparison(5, 1, 4, -0.04, -0.09, 0.01, 0.2)
+    assert unclear.sentence("random") == (
+        "no difference from random that 5 seeds can show (0.040 worse, 95 % interval -0.010 to 0.090, p = 0.200)"
+    )
+    none = Comparison(5, 2, 2, 0.0, -0.01, 0.01, 1.0)
+    assert "can show (0.000, 95 % interval -0.010 to 0.010, p = 1.000)" in none.sentence("random")
+
+
+def test_large_effects_need_the_fewest_seeds_that_can_show_anything() -> None:
+    """SciPy's noncentral t has no number for some of them."""
+    effects = np.geomspace(3, 1e6, 200)
+    assert {seeds_needed(float(effect), 1.0) for effect in effects} == {6}
+    # 2 of 2^n signs must be no more than 0.05 / 10.
+    assert {seeds_needed(float(effect), 1.0, 0.005) for effect in effects[20:]} == {9}
 
 
 def test_seeds_needed_match_the_power_of_the_t_test() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from thrifty.costs import CostModel
 from thrifty.report.summary import summarize
 from thrifty.report.verdict import verdict
+from thrifty.study.comparison import findings, measurements
 
 from . import synthetic
 
@@ -24,7 +26,7 @@ def test_verdict_names_figures_ratio_and_seeds() -> None:
         (
             "After 60 labelled frames divergence misses 0.31 of the people at one false positive per image, "
             "guided-random 0.38 (means of 3 seeds; divergence is the lower in 3 of 3, which these seeds cannot tell "
-            "from chance, p = 0.250)."
+            "from chance, p = 0.500)."
         ),
         "Its chosen frames hold 2.10 times the people that guided-random’s hold; the paper reports 2.08 on Caltech.",
     )
@@ -94,3 +96,38 @@ def test_verdict_of_enough_seeds_says_what_is_no_chance() -> None:
         for seed in range(8)
     ]
     assert "the lower in 8 of 8, which is no chance, p = 0.008" in verdict(summarize(points))[0]
+
+
+def test_the_headline_is_corrected_for_all_strategies_like_the_findings_below_it() -> None:
+    points = [
+        synthetic.point(name, seed, cycle, rate + 0.01 * (seed % 3) - 0.05 * cycle, 50 * cycle, 20)
+        for name, rate in (("divergence", 0.3), ("entropy", 0.4), ("guided-random", 0.4))
+        for seed in range(6)
+        for cycle in range(2)
+    ]
+    assert (
+        "the lower in 6 of 6, which these seeds cannot tell from chance, p = 0.062"
+        in verdict(summarize(points))[0]
+    )
+    finding = findings(measurements(points, CostModel()), "guided-random")[0]
+    assert (finding.strategy, finding.final.p) == ("divergence", 2 * 2 / 2**6)
+
+
+def test_budgets_that_bought_other_numbers_of_frames_are_told() -> None:
+    points = [
+        synthetic.point("divergence", 0, 1, 0.3, 50, 20),
+        synthetic.point("guided-random", 0, 1, 0.4, 50, 28),
+    ]
+    assert verdict(summarize(points))[0].startswith(
+        "After 20 labelled frames divergence misses 0.30 of the people at one false positive per image, "
+        "guided-random 0.40 after 28 (one seed"
+    )
+
+
+def test_strategies_without_a_common_seed_are_not_tested() -> None:
+    points = [
+        synthetic.point(name, seed, 1, 0.3, 50, 20)
+        for name, seeds in (("divergence", (0, 1)), ("guided-random", (2, 3)))
+        for seed in seeds
+    ]
+    assert "(means of 2 seeds; no seed is in both)" in verdict(summarize(points))[0]

@@ -1,4 +1,4 @@
-"""What labels buy: learning curves as a table, the area under them, and labels to parity."""
+"""What labels buy: learning curves as a table, the area under them, and what parity takes, in frames, boxes or seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from thrifty.errors import DataError
+from thrifty.evaluation.axis import Axis
+from thrifty.evaluation.statistics import ALPHA, FEWEST_RESAMPLED
 from thrifty.types import FloatArray, IntArray
 
 
@@ -42,41 +44,57 @@ class Measurement:
 class LearningCurve:
     """One run of one strategy.
 
+    Of cycles at one place, because a cycle could buy nothing, the last one's figure is kept.
+
     Attributes:
-        labelled: `n` float64, frames labelled, strictly increasing.
-        values: `n` float64, the figure after each cycle.
+        places: `n` float64 along an axis, strictly increasing once those that are equal have become one.
+        values: `n` float64, the figure at each place.
     """
 
-    labelled: FloatArray
+    places: FloatArray
     values: FloatArray
 
     def __post_init__(self) -> None:
-        labelled = np.asarray(self.labelled, dtype=np.float64)
+        places = np.asarray(self.places, dtype=np.float64)
         values = np.asarray(self.values, dtype=np.float64)
-        if labelled.ndim != 1 or labelled.shape != values.shape or not labelled.size:
+        if places.ndim != 1 or places.shape != values.shape or not places.size:
             raise DataError(
-                f"a learning curve needs as many figures as label counts, not {values.size} and {labelled.size}"
+                f"a learning curve needs as many figures as places, not {values.size} and {places.size}"
             )
-        if not (np.diff(labelled) > 0).all() or not np.isfinite(values).all():
-            raise DataError(
-                "a learning curve's label counts must increase, and its figures be finite"
-            )
-        object.__setattr__(self, "labelled", labelled)
-        object.__setattr__(self, "values", values)
+        if not (np.isfinite(places).all() and np.isfinite(values).all()):
+            raise DataError("a learning curve's places and figures must be finite")
+        if not (np.diff(places) >= 0).all():
+            raise DataError("a learning curve's places must not decrease from cycle to cycle")
+        last = np.append(np.diff(places) > 0, True)
+        object.__setattr__(self, "places", places[last])
+        object.__setattr__(self, "values", values[last])
 
-    def area(self) -> float:
-        """Mean of the figure over the label counts, by the trapezoid rule; the figure itself if there is one.
+    def at(self, places: FloatArray) -> FloatArray:
+        """Figures at any places within the curve, straight lines between its cycles."""
+        return np.interp(places, self.places, self.values)
 
-        >>> LearningCurve(np.array([0.0, 10, 30]), np.array([1.0, 0.6, 0.2])).area()
-        0.5333333333333333
+    def area(self, start: float | None = None, end: float | None = None) -> float:
+        """Mean of the figure along the axis, by the trapezoid rule; the figure itself if there is one place.
+
+        Args:
+            start: Where to begin, within the curve; with its first place if left out.
+            end: Where to end, likewise.
+
+        >>> curve = LearningCurve(np.array([0.0, 10, 30]), np.array([1.0, 0.6, 0.2]))
+        >>> round(curve.area(), 6), round(curve.area(end=20), 6)
+        (0.533333, 0.65)
         """
-        if self.labelled.size == 1:
-            return float(self.values[0])
-        span = float(self.labelled[-1] - self.labelled[0])
-        return float(np.trapezoid(self.values, self.labelled)) / span
+        first = float(self.places[0]) if start is None else start
+        last = float(self.places[-1]) if end is None else end
+        inside = self.places[(self.places > first) & (self.places < last)]
+        grid = np.concatenate([[first], inside, [last]])
+        figures = self.at(grid)
+        if first == last:
+            return float(figures[0])
+        return float(np.trapezoid(figures, grid)) / (last - first)
 
-    def labels_to(self, target: float, *, lower_is_better: bool = True) -> float:
-        """Labelled frames after which the run has reached a figure, straight lines between its cycles.
+    def place_of(self, target: float, *, lower_is_better: bool = True) -> float:
+        """Where the run first reaches a figure, straight lines between its cycles.
 
         A run that reached it once has reached it, whatever comes later.
 
@@ -85,10 +103,10 @@ class LearningCurve:
             lower_is_better: As for miss rates.
 
         Returns:
-            Frames; infinity if the run never reaches it.
+            A place; infinity if the run never reaches it.
 
         >>> curve = LearningCurve(np.array([0.0, 10, 30]), np.array([1.0, 0.6, 0.2]))
-        >>> curve.labels_to(0.4), curve.labels_to(0.1)
+        >>> curve.place_of(0.4), curve.place_of(0.1)
         (20.0, inf)
         """
         sign = 1.0 if lower_is_better else -1.0
@@ -98,127 +116,184 @@ class LearningCurve:
             return math.inf
         place = int(reached[0])
         if place == 0:
-            return float(self.labelled[0])
+            return float(self.places[0])
         before, after = values[place - 1], values[place]
         share = (before - wanted) / (before - after)
-        step = self.labelled[place] - self.labelled[place - 1]
-        return float(self.labelled[place - 1] + share * step)
+        step = self.places[place] - self.places[place - 1]
+        return float(self.places[place - 1] + share * step)
 
 
-def curves(measurements: Iterable[Measurement], metric: str) -> dict[str, dict[int, LearningCurve]]:
+def curves(
+    measurements: Iterable[Measurement], metric: str, along: Axis = Axis.FRAMES
+) -> dict[str, dict[int, LearningCurve]]:
     """Learning curves out of the tidy table, by strategy and seed.
 
     Args:
-        measurements: In any order; those of other metrics are passed over.
+        measurements: In any order; those of other metrics are passed over. The same row may stand there twice.
         metric: Which figure.
+        along: What they lie along.
 
     Raises:
-        DataError: Two rows of a run have the same label count.
+        DataError: A cycle of a run has two different rows, or a run has spent less after a cycle than before it.
     """
-    points: dict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
+    runs: dict[tuple[str, int], dict[int, Measurement]] = defaultdict(dict)
     for row in measurements:
-        if row.metric == metric:
-            points[row.strategy, row.seed].append((row.labelled, row.value))
+        if row.metric != metric:
+            continue
+        if runs[row.strategy, row.seed].setdefault(row.cycle, row) != row:
+            raise DataError(
+                f"{row.strategy}, seed {row.seed}: there are two different rows of cycle {row.cycle}; "
+                f"runs of other recipes cannot be put together"
+            )
     found: dict[str, dict[int, LearningCurve]] = defaultdict(dict)
-    for (strategy, seed), pairs in sorted(points.items()):
-        labelled, values = zip(*sorted(pairs), strict=True)
-        found[strategy][seed] = LearningCurve(np.array(labelled), np.array(values))
+    for (strategy, seed), cycles in sorted(runs.items()):
+        rows = [cycles[cycle] for cycle in sorted(cycles)]
+        places = [along.place(row.labelled, row.boxes, row.seconds) for row in rows]
+        try:
+            curve = LearningCurve(np.array(places), np.array([row.value for row in rows]))
+        except DataError as error:
+            raise DataError(f"{strategy}, seed {seed}, along {along}: {error}") from error
+        found[strategy][seed] = curve
     return dict(found)
+
+
+def common_areas(one: LearningCurve, other: LearningCurve) -> tuple[float, float] | None:
+    """Areas of two curves over the range that they share, the longer cut off; `None` if they share none.
+
+    >>> one = LearningCurve(np.array([0.0, 10]), np.array([1.0, 0.0]))
+    >>> other = LearningCurve(np.array([0.0, 5]), np.array([1.0, 0.8]))
+    >>> [round(area, 6) for area in common_areas(one, other)]
+    [0.75, 0.9]
+    """
+    start = max(float(one.places[0]), float(other.places[0]))
+    end = min(float(one.places[-1]), float(other.places[-1]))
+    return (one.area(start, end), other.area(start, end)) if start < end else None
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Labels that a strategy needs to be as good as something else.
+    """What a strategy needs to be as good as something else.
 
     Attributes:
         target: The figure to reach.
-        labels: Frames at which the mean curve reaches it; infinity if it never does.
+        needed: Where along the axis the mean curve first reaches it; infinity if it never does.
         low: Lower end of the interval over the runs.
         high: Upper end; infinity if some resamples never reach it.
         reached: Share of the resamples that reach it.
+        end: How far all runs of the strategy go along the axis.
+        seeds: Runs behind it.
+        along: The axis.
+        alpha: One less the interval's coverage.
     """
 
     target: float
-    labels: float
+    needed: float
     low: float
     high: float
     reached: float
+    end: float
+    seeds: int
+    along: Axis = Axis.FRAMES
+    alpha: float = ALPHA
 
     def sentence(self, budget: float) -> str:
         """In words, beside what it cost otherwise.
 
-        >>> Parity(0.5, 120.0, 100.0, 150.0, 1.0).sentence(300)
+        >>> Parity(0.5, 120.0, 100.0, 150.0, 1.0, 300.0, 8).sentence(300)
         '120 labels reach 0.500, where 300 were spent (40 %; 95 % interval 100 to 150)'
-        >>> Parity(0.5, math.inf, 280.0, math.inf, 0.2).sentence(300)
-        '0.500 is not reached with the labels at hand (20 % of resampled runs reach it)'
+        >>> Parity(0.5, 18720.0, 18000.0, 25200.0, 1.0, 36000.0, 8, Axis.SECONDS).sentence(36000)
+        '5.2 h reach 0.500, where 10.0 h were spent (52 %; 95 % interval 5.0 h to 7.0 h)'
+        >>> Parity(0.5, math.inf, 280.0, math.inf, 0.2, 290.0, 8, Axis.BOXES).sentence(300)
+        '0.500 is not reached within 290 boxes, which is as far as all runs go (20 % of resampled runs reach it)'
         """
-        if math.isinf(self.labels):
+        if math.isinf(self.needed):
             return (
-                f"{self.target:.3f} is not reached with the labels at hand "
-                f"({self.reached:.0%} of resampled runs reach it)".replace("%", " %")
+                f"{self.target:.3f} is not reached within {self.along.amount(self.end)}, which is as far as all runs go "
+                f"({100 * self.reached:.0f} % of resampled runs reach it)"
             )
-        ends = f"{self.low:.0f} to " + ("never" if math.isinf(self.high) else f"{self.high:.0f}")
-        share = f"{100 * self.labels / budget:.0f} %"
+        spent = self.along.number(budget)
+        # With nothing spent there is nothing to have a share of.
+        share = [f"{100 * self.needed / budget:.0f} %"] if budget > 0 else []
         return (
-            f"{self.labels:.0f} labels reach {self.target:.3f}, where {budget:g} were spent "
-            f"({share}; 95 % interval {ends})"
+            f"{self.along.amount(self.needed)} reach {self.target:.3f}, where {spent} were spent "
+            f"({'; '.join([*share, self._interval()])})"
         )
 
+    def _interval(self) -> str:
+        if self.seeds < FEWEST_RESAMPLED:
+            return f"{self.seeds} seeds are too few for an interval"
+        ends = f"{self.along.number(self.low)} to {self.along.number(self.high)}"
+        return f"{100 * (1 - self.alpha):g} % interval {ends}"
 
-def labels_to_parity(
+
+def spending_to_parity(
     runs: Mapping[int, LearningCurve],
     baseline: Mapping[int, LearningCurve],
     rng: np.random.Generator,
     *,
+    along: Axis = Axis.FRAMES,
     lower_is_better: bool = True,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
 ) -> Parity:
-    """Labels that a strategy needs to reach what a baseline reaches with all of its budget.
+    """What a strategy needs to spend to reach what a baseline reaches with all of its budget.
 
-    Both mean curves are taken over the seeds that both have. For the interval the seeds are drawn anew, the same for both,
-    so what a seed's start weights do to both cancels out.
+    Both means are taken over the seeds that both have: the strategy's curves at every place that one of them has, within the
+    range that all share. For the interval the seeds are drawn anew, the same for both, so what a seed's start weights do to
+    both cancels out.
 
     Args:
-        runs: Curves of the strategy by seed; all of the same label counts.
+        runs: Curves of the strategy by seed.
         baseline: Curves by seed, of which the last figures count.
         rng: Draws the seeds.
+        along: What the curves lie along.
         lower_is_better: As for miss rates.
         alpha: One less the coverage.
 
     Raises:
-        DataError: No seed is in both, or the strategy's curves have different label counts.
+        DataError: No seed is in both, or a curve of the strategy begins where another has ended.
     """
     seeds = sorted(runs.keys() & baseline.keys())
     if not seeds:
         raise DataError("no seed was run with both strategies; run both with the same seeds")
-    labelled, values = _stacked([runs[seed] for seed in seeds])
+    places, values = _stacked([runs[seed] for seed in seeds])
     final = np.array([baseline[seed].values[-1] for seed in seeds])
 
     def needed(chosen: IntArray) -> tuple[float, float]:
         target = float(final[chosen].mean())
-        curve = LearningCurve(labelled, values[chosen].mean(axis=0))
-        return target, curve.labels_to(target, lower_is_better=lower_is_better)
+        curve = LearningCurve(places, values[chosen].mean(axis=0))
+        return target, curve.place_of(target, lower_is_better=lower_is_better)
 
-    target, labels = needed(np.arange(len(seeds)))
+    target, place = needed(np.arange(len(seeds)))
     drawn = np.array(
         [needed(chosen)[1] for chosen in rng.integers(0, len(seeds), (_RESAMPLES, len(seeds)))]
     )
-    low, high = _quantile(drawn, alpha / 2), _quantile(drawn, 1 - alpha / 2)
-    return Parity(target, labels, low, high, float(np.isfinite(drawn).mean()))
+    return Parity(
+        target=target,
+        needed=place,
+        low=_quantile(drawn, alpha / 2),
+        high=_quantile(drawn, 1 - alpha / 2),
+        reached=float(np.isfinite(drawn).mean()),
+        end=float(places[-1]),
+        seeds=len(seeds),
+        along=along,
+        alpha=alpha,
+    )
 
 
 _RESAMPLES = 2000
 
 
 def _stacked(curves_of_seeds: Sequence[LearningCurve]) -> tuple[FloatArray, FloatArray]:
-    """Label counts, and the values of all seeds, `seeds x n`."""
-    labelled = curves_of_seeds[0].labelled
-    for curve in curves_of_seeds:
-        if not np.array_equal(curve.labelled, labelled):
-            raise DataError(
-                "runs of one strategy have different label counts; give all the same budget"
-            )
-    return labelled, np.stack([curve.values for curve in curves_of_seeds])
+    """Places within the range that all curves share, and the values of all there, `seeds x n`."""
+    start = max(float(curve.places[0]) for curve in curves_of_seeds)
+    end = min(float(curve.places[-1]) for curve in curves_of_seeds)
+    if start > end:
+        raise DataError(
+            f"runs of one strategy share no range: one begins at {start:g}, one ends at {end:g}; leave one out"
+        )
+    places = np.unique(np.concatenate([[start, end], *(one.places for one in curves_of_seeds)]))
+    places = places[(places >= start) & (places <= end)]
+    return places, np.stack([curve.at(places) for curve in curves_of_seeds])
 
 
 def _quantile(values: FloatArray, share: float) -> float:

@@ -24,6 +24,9 @@ ALPHA = 0.05
 POWER = 0.8
 """Share of studies that are to find a difference that is there."""
 
+FEWEST_RESAMPLED = 5
+"""Runs below which intervals from resampled runs miss the truth too often."""
+
 Figures = Sequence[float] | FloatArray
 """A figure of each run."""
 
@@ -32,7 +35,6 @@ _MOST_EXACT = 20
 
 _DRAWN, _BLOCK = 1 << 20, 1 << 14
 _RESAMPLES = 20_000
-_FEWEST_RESAMPLED = 5
 _NEAR = 1e-12
 
 
@@ -43,6 +45,7 @@ class Comparison:
     Attributes:
         pairs: Runs that both have.
         better: Pairs in which the strategy is strictly better.
+        worse: Pairs in which it is strictly worse; the others are ties.
         difference: Mean of the differences; above 0 if the strategy is better.
         low: Lower end of the confidence interval of that mean; with one pair, minus infinity.
         high: Upper end.
@@ -52,6 +55,7 @@ class Comparison:
 
     pairs: int
     better: int
+    worse: int
     difference: float
     low: float
     high: float
@@ -64,29 +68,46 @@ class Comparison:
         return self.p <= self.alpha
 
     def sentence(self, baseline: str) -> str:
-        """In words.
+        """In words; the interval has the sign of the difference, so that it holds the number before it.
 
-        >>> Comparison(10, 9, 0.043, 0.021, 0.066, 0.004).sentence("guided random")
+        >>> Comparison(10, 9, 1, 0.043, 0.021, 0.066, 0.004).sentence("guided random")
         'better than guided random in 9 of 10 seeds, difference 0.043, 95 % interval 0.021 to 0.066 (p = 0.004)'
-        >>> Comparison(5, 5, 0.04, 0.01, 0.07, 0.0625).sentence("guided random")
-        'no difference from guided random that 5 seeds can show (0.040, 95 % interval 0.010 to 0.070, p = 0.062)'
+        >>> Comparison(10, 1, 8, -0.043, -0.066, -0.021, 0.004).sentence("guided random")
+        'worse than guided random in 8 of 10 seeds, difference 0.043, 95 % interval 0.021 to 0.066 (p = 0.004)'
+        >>> Comparison(5, 5, 0, 0.04, 0.01, 0.07, 0.0625).sentence("guided random")
+        'no difference from guided random that 5 seeds can show (0.040 better, 95 % interval 0.010 to 0.070, p = 0.062)'
         """
-        share = f"{100 * (1 - self.alpha):g} %"
-        interval = f"{share} interval {self.low:.3f} to {self.high:.3f}"
+        is_worse = self.difference < 0
+        word, count = ("worse", self.worse) if is_worse else ("better", self.better)
+        low, high = (-self.high, -self.low) if is_worse else (self.low, self.high)
+        size = abs(self.difference)
+        interval = f"{100 * (1 - self.alpha):g} % interval {_signed(low)} to {_signed(high)}"
+        p = p_in_words(self.p)
         if not self.is_different:
             return (
                 f"no difference from {baseline} that {self.pairs} seeds can show "
-                f"({self.difference:.3f}, {interval}, p = {self.p:.3f})"
+                f"({size:.3f}{f' {word}' if size else ''}, {interval}, {p})"
             )
-        word, count = ("better", self.better) if self.difference > 0 else ("worse", self._worse)
-        return (
-            f"{word} than {baseline} in {count} of {self.pairs} seeds, difference {abs(self.difference):.3f}, "
-            f"{interval} (p = {self.p:.3f})"
-        )
+        return f"{word} than {baseline} in {count} of {self.pairs} seeds, difference {size:.3f}, {interval} ({p})"
 
-    @property
-    def _worse(self) -> int:
-        return self.pairs - self.better
+
+def _signed(value: float) -> str:
+    """Three digits, and no minus before a zero."""
+    return f"{value:z.3f}"
+
+
+def p_in_words(p: float) -> str:
+    """A p-value that is rounded neither to 0 nor onto the level that it is held against.
+
+    >>> p_in_words(0.0625), p_in_words(0.0502), p_in_words(0.00001)
+    ('p = 0.062', 'p = 0.0502', 'p < 0.001')
+    """
+    if p < 0.0005:
+        return "p < 0.001"
+    digits = 3
+    while digits < 6 and round(p, digits) == ALPHA != p:
+        digits += 1
+    return f"p = {p:.{digits}f}"
 
 
 def compare(
@@ -118,9 +139,12 @@ def compare(
     if not np.isfinite(differences).all():
         raise DataError("a figure of a run is not finite; leave the run out of both strategies")
     low, high = interval(differences, rng, alpha)
+    # Areas are sums, whose last digits depend on how many terms they have: that makes no pair better.
+    tie = _NEAR * max(1.0, float(np.abs(first).max()))
     return Comparison(
         pairs=len(differences),
-        better=int((differences > 0).sum()),
+        better=int((differences > tie).sum()),
+        worse=int((differences < -tie).sum()),
         difference=float(differences.mean()),
         low=low,
         high=high,
@@ -179,7 +203,7 @@ def interval(
         return -math.inf, math.inf
     if error <= _NEAR * max(1.0, abs(mean)):
         return mean, mean
-    if count < _FEWEST_RESAMPLED:
+    if count < FEWEST_RESAMPLED:
         reach = error * float(stats.t.ppf(1 - alpha / 2, count - 1))
         return mean - reach, mean + reach
     drawn = differences[rng.integers(0, count, (_RESAMPLES, count))]
@@ -191,36 +215,21 @@ def interval(
     return mean - float(high) * error, mean - float(low) * error
 
 
-def compare_all(
-    strategies: Mapping[str, Figures],
-    baseline: Figures,
-    rng: np.random.Generator,
-    *,
-    lower_is_better: bool = True,
-    alpha: float = ALPHA,
-) -> dict[str, Comparison]:
-    """Compare many strategies with one baseline; p-values are corrected for their number after Holm.
+def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """Comparisons with p-values corrected for their number after Holm.
 
-    So that no more than `alpha` of all studies call any strategy different that is not.
+    So that no more than `alpha` of all studies call any strategy different that is not. Give all comparisons that answer one
+    question at once, whichever seeds each of them has.
 
-    Args:
-        strategies: Figures of the runs by strategy, each paired with the baseline's.
-        baseline: As in `compare`.
-        rng: As in `compare`.
-        lower_is_better: As in `compare`.
-        alpha: As in `compare`.
-
-    Raises:
-        DataError: As `compare`.
+    >>> alike = Comparison(6, 3, 3, 0.0, -0.1, 0.1, 0.9)
+    >>> found = corrected({"a": replace(alike, p=0.03), "b": alike})
+    >>> found["a"].p, found["b"].p
+    (0.06, 0.9)
     """
-    single = {
-        name: compare(values, baseline, rng, lower_is_better=lower_is_better, alpha=alpha)
-        for name, values in strategies.items()
-    }
-    corrected = holm([comparison.p for comparison in single.values()])
+    p = holm([comparison.p for comparison in comparisons.values()])
     return {
-        name: replace(comparison, p=p)
-        for (name, comparison), p in zip(single.items(), corrected, strict=True)
+        name: replace(comparison, p=value)
+        for (name, comparison), value in zip(comparisons.items(), p, strict=True)
     }
 
 
@@ -289,4 +298,7 @@ def _power(count: int, effect: float, alpha: float) -> float:
         return 1.0
     shift = effect * math.sqrt(count)
     edge = stats.t.ppf(1 - alpha / 2, count - 1)
-    return float(stats.nct.sf(edge, count - 1, shift) + stats.nct.cdf(-edge, count - 1, shift))
+    # SciPy knows no number where a tail has all of the mass, or next to none of it.
+    near = float(stats.nct.sf(edge, count - 1, shift))
+    far = float(stats.nct.cdf(-edge, count - 1, shift))
+    return (1.0 if math.isnan(near) else near) + (0.0 if math.isnan(far) else far)

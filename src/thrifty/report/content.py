@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from thrifty.costs import CostModel
+from thrifty.evaluation.axis import Axis
 from thrifty.study.point import Point
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
@@ -93,6 +95,8 @@ class Content:
         versions: Package and version.
         seeds: All seeds of the run.
         recipe: The recipe's text.
+        along: What the recipe's budget counts, along which learning curves are drawn and compared.
+        cost: What labels cost by the recipe.
     """
 
     title: str
@@ -108,3 +112,5 @@ class Content:
     seeds: Sequence[int]
     recipe: str
     findings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    along: Axis = Axis.FRAMES
+    cost: CostModel = field(default_factory=CostModel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import matplotlib as mpl
@@ -21,6 +22,8 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
+from thrifty.costs import CostModel
+from thrifty.evaluation.axis import Axis
 from thrifty.evaluation.miss_rate import Curve
 from thrifty.report.inline import MUTED, SERIES, STYLE, inline, series
 from thrifty.report.summary import Row, Spread, Summary
@@ -56,14 +59,54 @@ class Chart:
     svg: str
 
 
-def charts(summary: Summary) -> list[Chart]:
-    """Miss rate per cycle, people per cycle, and the curves after the last cycle."""
+@dataclass(frozen=True, slots=True)
+class _Spending:
+    """The axis that a chart's cycles lie along."""
+
+    along: Axis
+    cost: CostModel
+
+    @property
+    def title(self) -> str:
+        return {
+            Axis.FRAMES: "Labelled frames",
+            Axis.BOXES: "Drawn boxes",
+            Axis.SECONDS: "Labelling time, hours",
+        }[self.along]
+
+    def of(self, point: Point) -> float:
+        spent = point.spent(self.along, self.cost)
+        return spent / 3600 if self.along is Axis.SECONDS else spent
+
+    def mean(self, row: Row) -> float:
+        return float(np.mean([self.of(point) for point in row.points]))
+
+
+_FRAMES = _Spending(Axis.FRAMES, CostModel())
+
+
+def charts(
+    summary: Summary, along: Axis = Axis.FRAMES, cost: CostModel | None = None
+) -> list[Chart]:
+    """Miss rate per cycle, people per cycle, and the curves after the last cycle.
+
+    Args:
+        summary: What to draw.
+        along: What miss rates are drawn along; people are drawn along frames, since boxes are what they are.
+        cost: What labels cost; counts only along seconds.
+    """
     names = ", ".join(summary.strategies) or "the start weights"
     drawn = bool(summary.rows or summary.start)
-    frames = "against labelled frames, mean and range over seeds"
+    spending = _Spending(along, cost or CostModel())
+    spread = "mean and range over seeds"
     plan: list[tuple[str, str, str, Callable[[Axes, Summary], None]]] = [
-        ("miss-rate", "Miss rate at one false positive per image", frames, _miss_rate),
-        ("people", "People found", frames, _people),
+        (
+            "miss-rate",
+            "Miss rate at one false positive per image",
+            f"against {spending.title[0].lower()}{spending.title[1:]}, {spread}",
+            partial(_miss_rate, spending=spending),
+        ),
+        ("people", "People found", f"against labelled frames, {spread}", _people),
         (
             "curves",
             "Miss rate against false positives per image",
@@ -150,6 +193,7 @@ def _per_cycle(
     summary: Summary,
     of_row: Callable[[Row], Spread | None],
     of_point: Callable[[Point], float],
+    spending: _Spending = _FRAMES,
 ) -> None:
     """Mean line, range band and one faint dot per seed, for every strategy."""
     others = _others(summary)
@@ -160,21 +204,21 @@ def _per_cycle(
         if number < 0:
             label = f"{len(others)} others" if number == -1 else None
             means = [figure.mean for _, figure in rows]
-            _faint(axes, [row.labelled.mean for row, _ in rows], means, label)
+            _faint(axes, [spending.mean(row) for row, _ in rows], means, label)
             continue
-        xs = [row.labelled.mean for row, _ in rows]
+        xs = [spending.mean(row) for row, _ in rows]
         tint = series(number)
         lows, highs = [figure.low for _, figure in rows], [figure.high for _, figure in rows]
         axes.fill_between(xs, lows, highs, color=tint, alpha=0.14, linewidth=0)
         _line(axes, number, xs, [figure.mean for _, figure in rows], label=strategy, marks=True)
-        dots = [(p.labelled, of_point(p)) for row, _ in rows if row.cycle for p in row.points]
+        dots = [(spending.of(p), of_point(p)) for row, _ in rows if row.cycle for p in row.points]
         kept = [(x, y) for x, y in dots if np.isfinite(y)]
         axes.scatter(
             [x for x, _ in kept], [y for _, y in kept], s=12, color=tint, alpha=0.45, linewidths=0
         )
-    _start(axes, summary, of_row)
+    _start(axes, summary, of_row, spending)
     _ceiling(axes, summary, of_row)
-    _frames_axis(axes, summary)
+    _spending_axis(axes, summary, spending)
 
 
 def _ceiling(axes: Axes, summary: Summary, of_row: Callable[[Row], Spread | None]) -> None:
@@ -185,11 +229,13 @@ def _ceiling(axes: Axes, summary: Summary, of_row: Callable[[Row], Spread | None
         axes.axhline(figure.mean, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label=label)
 
 
-def _start(axes: Axes, summary: Summary, of_row: Callable[[Row], Spread | None]) -> None:
+def _start(
+    axes: Axes, summary: Summary, of_row: Callable[[Row], Spread | None], spending: _Spending
+) -> None:
     figure = of_row(summary.start) if summary.start else None
     if summary.start is None or figure is None:
         return
-    at = summary.start.labelled.mean
+    at = spending.mean(summary.start)
     axes.plot([at, at], [figure.low, figure.high], color=MUTED, linewidth=1.5, zorder=4)
     axes.plot(
         [at],
@@ -203,21 +249,24 @@ def _start(axes: Axes, summary: Summary, of_row: Callable[[Row], Spread | None])
     )
 
 
-def _frames_axis(axes: Axes, summary: Summary) -> None:
-    places = sorted(
-        {row.labelled.mean for row in (*summary.rows, *([summary.start] if summary.start else []))}
-    )
-    axes.set_xlabel("Labelled frames")
+def _spending_axis(axes: Axes, summary: Summary, spending: _Spending) -> None:
+    rows = (*summary.rows, *([summary.start] if summary.start else []))
+    places = sorted({spending.mean(row) for row in rows})
+    axes.set_xlabel(spending.title)
+    is_time = spending.along is Axis.SECONDS
+    whole = [place for place in places if place.is_integer()]
     axes.xaxis.set_major_locator(
-        FixedLocator(places) if len(places) <= 7 else MaxNLocator(6, integer=True)
+        FixedLocator(places)
+        if len(places) <= 7 and whole == places
+        else MaxNLocator(6, integer=not is_time)
     )
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}" if is_time else "{x:,.0f}"))
     axes.autoscale_view()
     axes.set_ylim(bottom=0)
 
 
-def _miss_rate(axes: Axes, summary: Summary) -> None:
-    _per_cycle(axes, summary, lambda row: row.miss, lambda point: point.miss_rate)
+def _miss_rate(axes: Axes, summary: Summary, spending: _Spending) -> None:
+    _per_cycle(axes, summary, lambda row: row.miss, lambda point: point.miss_rate, spending)
     axes.set_ylabel("Miss rate at 1 FPPI")
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from thrifty.config import StreetSource
-from thrifty.costs import CostModel
 from thrifty.cycle.context import Context, previous
 from thrifty.detectors.protocol import Detector
 from thrifty.errors import FrameError
+from thrifty.evaluation.axis import Axis
 from thrifty.report.content import ChosenFrame, Content, PassedOver
 from thrifty.report.summary import summarize
 from thrifty.selection.closeness import Rule
@@ -59,18 +59,21 @@ def gather(run: Run) -> Content:
         },
         seeds=context.recipe.seeds,
         recipe=run.recipe_text,
-        findings=_findings(points),
+        findings=_findings(context, points),
+        along=Axis(context.recipe.selection.unit),
+        cost=context.recipe.cost.model,
     )
 
 
-def _findings(points: Sequence[Point]) -> dict[str, list[str]]:
-    """Each strategy beside the reference, in sentences."""
+def _findings(context: Context, points: Sequence[Point]) -> dict[str, list[str]]:
+    """Each strategy beside the reference, in sentences, along what the recipe's budget counts."""
     reference = summarize(points).reference
     if reference is None or len({point.seed for point in points}) < 2:
         return {}
+    rows = measurements(points, context.recipe.cost.model)
     return {
         finding.strategy: list(finding.sentences(reference))
-        for finding in findings(measurements(points, CostModel()), reference)
+        for finding in findings(rows, reference, along=Axis(context.recipe.selection.unit))
     }
 
 

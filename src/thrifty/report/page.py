@@ -28,12 +28,13 @@ def render(content: Content) -> str:
     """
     summary = summarize(content.points)
     top = pictures.peak(frame.score_map for frame in content.chosen)
+    drawn = figures.charts(summary, content.along, content.cost)
     environment = _environment()
     return environment.get_template("page.html.j2").render(
         content=content,
         summary=summary,
         verdict=verdict(summary),
-        charts=[(chart, Markup(chart.svg)) for chart in figures.charts(summary)],  # noqa: S704 - our own SVG
+        charts=[(chart, Markup(chart.svg)) for chart in drawn],  # noqa: S704 - our own SVG
         colour=lambda strategy: figures.colour(summary, strategy),
         chosen=chosen_groups(content.chosen, top),
         held=held_groups(content.passed_over, content.passed_over_counts),

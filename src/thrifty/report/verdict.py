@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
-from thrifty.evaluation.statistics import compare
+from thrifty.evaluation.statistics import Comparison, compare, corrected, p_in_words
 from thrifty.report.summary import Row, Spread, Summary, count, number
 from thrifty.strategies.names import REFERENCES
 
@@ -18,8 +19,9 @@ def verdict(summary: Summary) -> tuple[str, ...]:
     """What the run says, in one or two sentences that claim no more than the seeds carry."""
     if not summary.strategies:
         return (_unfinished(summary),)
-    pair = _pair(summary)
-    return _alone(summary) if pair is None else _compared(*pair)
+    subject = _subject(summary)
+    pair = _pair(summary, subject) if subject else None
+    return _alone(summary) if pair is None else _compared(*pair, _comparisons(summary))
 
 
 def _unfinished(summary: Summary) -> str:
@@ -35,17 +37,50 @@ def _mean(figure: Spread | None) -> float | None:
     return figure.mean if figure else None
 
 
-def _pair(summary: Summary) -> tuple[Row, Row] | None:
-    """The strategy in question and its reference, after the last cycle that both have finished."""
-    others = [name for name in summary.strategies if name != summary.reference]
+def _others(summary: Summary) -> list[str]:
+    return [name for name in summary.strategies if name != summary.reference]
+
+
+def _subject(summary: Summary) -> str | None:
+    """The strategy in question."""
+    others = _others(summary)
     if summary.reference is None or not others:
         return None
-    subject = next((name for name in others if name not in REFERENCES), others[0])
+    return next((name for name in others if name not in REFERENCES), others[0])
+
+
+def _pair(summary: Summary, name: str) -> tuple[Row, Row] | None:
+    """A strategy and the reference, after the last cycle that both have finished."""
     own, base = (
-        {row.cycle: row for row in summary.of(name)} for name in (subject, summary.reference)
+        {row.cycle: row for row in summary.of(one)} for one in (name, summary.reference or "")
     )
     cycle = max((cycle for cycle in own if cycle and cycle in base), default=0)
     return (own[cycle], base[cycle]) if cycle else None
+
+
+def _comparisons(summary: Summary) -> dict[str, Comparison]:
+    """All strategies beside the reference, corrected for their number as below on the page."""
+    pairs = {name: _pair(summary, name) for name in _others(summary)}
+    return corrected(
+        {
+            name: comparison
+            for name, pair in pairs.items()
+            if pair is not None and (comparison := _comparison(*pair)) is not None
+        }
+    )
+
+
+def _comparison(own: Row, base: Row) -> Comparison | None:
+    """Over the seeds in which both have a miss rate."""
+    ours, theirs = (
+        {p.seed: p.miss_rate for p in row.points if math.isfinite(p.miss_rate)}
+        for row in (own, base)
+    )
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not seeds:
+        return None
+    figures = ([rates[seed] for seed in seeds] for rates in (ours, theirs))
+    return compare(*figures, rng=np.random.default_rng(0))
 
 
 def _alone(summary: Summary) -> tuple[str, ...]:
@@ -76,12 +111,15 @@ def _why_alone(summary: Summary) -> str:
     return f"No cycle is finished both in it and in {summary.reference}, so there is nothing to compare yet."
 
 
-def _compared(own: Row, base: Row) -> tuple[str, ...]:
+def _compared(own: Row, base: Row, comparisons: Mapping[str, Comparison]) -> tuple[str, ...]:
     digits = _digits(_mean(own.miss), _mean(base.miss))
+    ours, theirs = count(own.labelled.mean), count(base.labelled.mean)
+    # Budgets in boxes or seconds buy each strategy another number of frames.
+    after = "" if ours == theirs else f" after {theirs}"
     first = (
-        f"After {count(own.labelled.mean)} labelled frames {own.strategy} misses {number(_mean(own.miss), digits)} of "
-        f"the people at one false positive per image, {base.strategy} {number(_mean(base.miss), digits)} "
-        f"({_seeds(own, base)})."
+        f"After {ours} labelled frames {own.strategy} misses {number(_mean(own.miss), digits)} of "
+        f"the people at one false positive per image, {base.strategy} {number(_mean(base.miss), digits)}{after} "
+        f"({_seeds(own, base, comparisons.get(own.strategy))})."
     )
     return first, _people(own, base)
 
@@ -91,35 +129,28 @@ def _digits(one: float | None, other: float | None) -> int:
     return 3 if one != other and number(one, 2) == number(other, 2) else 2
 
 
-def _seeds(own: Row, base: Row) -> str:
+def _seeds(own: Row, base: Row, comparison: Comparison | None) -> str:
     if own.miss is None or base.miss is None:
         return "there is no miss rate to compare"
     if own.miss.count == base.miss.count == 1:
         return "one seed, which shows no spread"
-    ours, theirs = (
-        {p.seed: p.miss_rate for p in row.points if math.isfinite(p.miss_rate)}
-        for row in (own, base)
-    )
-    shared = ours.keys() & theirs.keys()
-    lower = sum(ours[seed] < theirs[seed] for seed in shared)
     counts = (
         str(own.miss.count)
         if own.miss.count == base.miss.count
         else f"{own.miss.count} and {base.miss.count}"
     )
-    told = f"means of {counts} seeds; {own.strategy} is the lower in {lower} of {len(shared)}"
-    if len(shared) < 2:
+    told = f"means of {counts} seeds"
+    if comparison is None:
+        return f"{told}; no seed is in both"
+    told = f"{told}; {own.strategy} is the lower in {comparison.better} of {comparison.pairs}"
+    if comparison.pairs < 2:
         return told
-    seeds = sorted(shared)
-    comparison = compare(
-        [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds], np.random.default_rng(0)
-    )
     shown = (
         "which is no chance"
         if comparison.is_different
         else "which these seeds cannot tell from chance"
     )
-    return f"{told}, {shown}, p = {comparison.p:.3f}"
+    return f"{told}, {shown}, {p_in_words(comparison.p)}"
 
 
 def _people(own: Row, base: Row) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from thrifty.costs import CostModel
+from thrifty.evaluation.axis import Axis
 from thrifty.types import FloatArray
 
 
@@ -46,3 +48,8 @@ class Point:
             "ap": self.ap,
             "ap50": self.ap50,
         }
+
+    def spent(self, along: Axis, cost: CostModel) -> float:
+        """Frames, boxes or seconds so far; seconds are what the cost model makes of the boxes that were drawn."""
+        seconds = cost.seconds(self.labelled, self.people)
+        return along.place(self.labelled, self.people, seconds)
