@@ -15,16 +15,23 @@ from tests.cli.test_run_command import thrifty
 from tests.tiny import TinyData
 from thrifty.data.motion import motion
 from thrifty.data.similarity import fingerprint
-from thrifty.study.comparison import read_measurements
+from thrifty.evaluation.axis import Axis
+from thrifty.study.comparison import findings, read_measurements
 
 STRATEGIES = '"divergence", "core-set", "ppal", "random"'
 
 
 def started(
-    tiny: TinyData, place: Path, settings: str, cost: str = "", jobs: int = 1, budget: int = 3
+    tiny: TinyData,
+    place: Path,
+    settings: str,
+    cost: str = "",
+    jobs: int = 1,
+    budget: int = 3,
+    seeds: str = "0",
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     place.mkdir()
-    recipe = tiny.recipe(place, seeds="0")
+    recipe = tiny.recipe(place, seeds=seeds)
     text = recipe.read_text().replace('"divergence", "guided-random", "random"', STRATEGIES)
     text = text.replace("budget = 3", f"budget = {budget}")
     recipe.write_text(f"{text}\n{settings}\n{cost}\n")
@@ -33,9 +40,15 @@ def started(
 
 
 def run(
-    tiny: TinyData, place: Path, settings: str, cost: str = "", jobs: int = 1, budget: int = 3
+    tiny: TinyData,
+    place: Path,
+    settings: str,
+    cost: str = "",
+    jobs: int = 1,
+    budget: int = 3,
+    seeds: str = "0",
 ) -> Path:
-    out, done = started(tiny, place, settings, cost, jobs, budget)
+    out, done = started(tiny, place, settings, cost, jobs, budget, seeds)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -100,6 +113,18 @@ def test_the_table_tells_seconds_by_the_recipes_own_costs(tiny: TinyData, tmp_pa
     table = read_measurements(out / "learning_curves.csv")
     assert {row.seconds - 10 * row.labelled - 2 * row.boxes for row in table} == {0.0}
     assert max(row.boxes for row in table) > 0
+
+
+def test_the_page_compares_along_what_the_budget_counts(tiny: TinyData, tmp_path: Path) -> None:
+    cost = "[cost]\nper_frame = 1.0\nper_box = 0.5"
+    out = run(tiny, tmp_path / "run", 'unit = "seconds"', cost, budget=6, seeds="0, 1")
+    found = findings(read_measurements(out / "learning_curves.csv"), "random", along=Axis.SECONDS)
+    assert [(one.final.pairs, one.left_out) for one in found] == [(2, 0)] * 3
+    page = (out / "report.html").read_text()
+    assert "Curves lie along labelling time by the recipe’s costs." in page
+    for finding in found:
+        for sentence in finding.sentences("random"):
+            assert f"<dd>{sentence}</dd>" in page
 
 
 def test_an_exact_choice_of_frames_is_possible_too(tiny: TinyData, tmp_path: Path) -> None:

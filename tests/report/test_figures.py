@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 
+from thrifty.costs import CostModel
+from thrifty.evaluation.axis import Axis
 from thrifty.report.figures import charts, colour
 from thrifty.report.summary import summarize
 
@@ -32,3 +34,27 @@ def test_of_more_strategies_than_colours_the_first_the_reference_and_the_best_st
     for chart in charts(summary):
         assert chart.svg.count("3 others") == 1
         assert all(chart.svg.count(f">{name}<") == (name in drawn) for name in names)
+
+
+def test_miss_rates_lie_along_what_the_budget_counts() -> None:
+    """Points of 0, 36 and 72 hours; people stay along frames."""
+    points = [
+        synthetic.point(name, 0, cycle, 0.5, 180 * cycle, 20 * cycle)
+        for name in ("divergence", "random")
+        for cycle in range(3)
+    ]
+    cost = CostModel(per_frame=3600, per_box=320)
+    expected = {
+        Axis.FRAMES: ("Labelled frames", ["0", "20", "40"]),
+        Axis.BOXES: ("Drawn boxes", ["0", "180", "360"]),
+        Axis.SECONDS: ("Labelling time, hours", ["0", "36", "72"]),
+    }
+    for along, (title, places) in expected.items():
+        miss, people, _ = charts(summarize(points), along, cost)
+        assert _words(miss.svg)[: len(places) + 1] == [*places, title]
+        assert f"against {title[0].lower()}{title[1:]}, mean" in miss.alt
+        assert _words(people.svg)[:4] == ["0", "20", "40", "Labelled frames"]
+
+
+def _words(svg: str) -> list[str]:
+    return [word.strip() for word in re.findall(r"<text[^>]*>([^<]*)<", svg)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from thrifty.evaluation.axis import Axis
 from thrifty.report import page
 from thrifty.report.content import Content
 from thrifty.types import Record, Unreadable
@@ -130,6 +131,17 @@ def test_hostile_names_are_text() -> None:
     assert "<script" not in text
     assert text.count("&lt;script&gt;") > 15
     assert Outline(text).open == []
+
+
+def test_findings_say_what_their_curves_lie_along() -> None:
+    words = {
+        Axis.FRAMES: "Curves lie along labelled frames.",
+        Axis.BOXES: "Curves lie along drawn boxes.",
+        Axis.SECONDS: "Curves lie along labelling time by the recipe’s costs.",
+    }
+    for along, sentence in words.items():
+        text = page.render(_bare(findings={"divergence": ["better"]}, along=along))
+        assert [other for other in words.values() if other in text] == [sentence]
 
 
 def test_nothing_at_all_is_said_in_words() -> None:
