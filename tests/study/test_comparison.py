@@ -284,6 +284,7 @@ def test_runs_that_label_different_numbers_of_frames_are_paired_by_their_cycles(
     said = list(finding.sentences("random"))
     assert said[0].startswith("after the last cycle: better than random in 8 of 8 seeds")
     assert said[0].endswith("; 220 boxes were spent on it, 200 on random")
+    assert said[1].startswith("along the curves where both go: better than random")
     assert said[2] == (
         "parity with random: 100 boxes reach 0.600, where 200 were spent (50 %; 95 % interval 100 to 100)"
     )
@@ -322,7 +323,9 @@ def test_spending_that_is_nearly_alike_is_not_spoken_of() -> None:
         )
     ]
     (finding,) = findings(rows, "random", along=Axis.BOXES)
-    assert "spent on it" not in next(iter(finding.sentences("random")))
+    said = list(finding.sentences("random"))
+    assert not any("spent on it" in sentence for sentence in said)
+    assert said[1].startswith("along the whole curve: ")
 
 
 def test_a_cycle_that_bought_nothing_loses_no_page() -> None:
@@ -406,3 +409,15 @@ def test_start_weights_of_the_whole_pool_are_no_ceiling() -> None:
 def test_start_weights_alone_are_no_comparison() -> None:
     rows = [row for seed in SEEDS for name in ("a", "random") for row in run(name, seed, [0.5])]
     assert findings(rows, "random") == []
+
+
+def test_seeds_without_any_figure_are_counted_among_those_left_out() -> None:
+    rows = [
+        dataclasses.replace(row, value=math.nan)
+        if (row.strategy, row.seed) in {("mine", 2), ("random", 5)}
+        else row
+        for row in (*lines("mine", 0.2), *lines("random", 0.1))
+    ]
+    (finding,) = findings(rows, "random")
+    assert (finding.final.pairs, finding.left_out) == (6, 2)
+    assert list(finding.sentences("random"))[-1].startswith("2 shared seeds are left out: ")

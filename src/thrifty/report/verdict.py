@@ -79,8 +79,9 @@ def _comparison(own: Row, base: Row) -> Comparison | None:
     seeds = sorted(ours.keys() & theirs.keys())
     if not seeds:
         return None
-    figures = ([rates[seed] for seed in seeds] for rates in (ours, theirs))
-    return compare(*figures, rng=np.random.default_rng(0))
+    return compare(
+        [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds], np.random.default_rng(0)
+    )
 
 
 def _alone(summary: Summary) -> tuple[str, ...]:

@@ -163,16 +163,21 @@ class Finding:
                 f"a run of the pair is unfinished or lacks a figure"
             )
 
+    @property
+    def _is_alike(self) -> bool:
+        return abs(self.spent - self.budget) <= _ALIKE * self.budget
+
     def _spending(self, reference: str) -> str:
         """What sets the two apart besides the choice: a cycle's budget is spent on what frames are expected to cost."""
-        if abs(self.spent - self.budget) <= _ALIKE * self.budget:
+        if self._is_alike:
             return ""
         own, other = self.along.amount(self.spent), self.along.number(self.budget)
         return f"; {own} were spent on it, {other} on {reference}"
 
     def _more(self, reference: str) -> Iterator[str]:
         if self.area is not None:
-            yield f"along the whole curve: {self.area.sentence(reference)}"
+            where = "along the whole curve" if self._is_alike else "along the curves where both go"
+            yield f"{where}: {self.area.sentence(reference)}"
         if self.seeds is not None and self.seeds > self.final.pairs and not self.final.is_different:
             yield f"a difference as large as this one would take {self.seeds} seeds to see"
         if self.parity is not None:
@@ -209,7 +214,11 @@ def findings(
     Raises:
         DataError: A cycle of a run has two different rows, or a run has spent less after a cycle than before it.
     """
-    told = [row for row in rows if row.metric == metric and math.isfinite(row.value)]
+    asked = [row for row in rows if row.metric == metric]
+    told = [row for row in asked if math.isfinite(row.value)]
+    begun: dict[str, set[int]] = defaultdict(set)
+    for row in asked:
+        begun[row.strategy].add(row.seed)
     runs, cycles = curves(told, metric, along), _cycles(told)
     base = runs.get(reference, {})
     pairs = {
@@ -240,7 +249,7 @@ def findings(
             spent=_spent(runs[name], seeds),
             budget=_spent(base, seeds),
             pool=_spent(whole, [seed for seed in seeds if seed in whole]),
-            left_out=len(runs[name].keys() & base.keys()) - len(seeds),
+            left_out=len(begun[name] & begun[reference]) - len(seeds),
         )
         for name, seeds in pairs.items()
     ]
