@@ -163,8 +163,11 @@ def test_the_interval_of_a_defeat_holds_the_difference_that_is_said() -> None:
     assert unclear.sentence("random") == (
         "no difference from random that 5 seeds can show (0.040 worse, 95 % interval -0.010 to 0.090, p = 0.200)"
     )
-    none = Comparison(5, 2, 2, 0.0, -0.01, 0.01, 1.0)
-    assert "can show (0.000, 95 % interval -0.010 to 0.010, p = 1.000)" in none.sentence("random")
+    for difference in (0.0, 0.0004, -0.0004):
+        none = Comparison(5, 2, 2, difference, -0.01, 0.01, 1.0)
+        assert "can show (0.000, 95 % interval -0.010 to 0.010, p = 1.000)" in none.sentence(
+            "random"
+        )
 
 
 def test_large_effects_need_the_fewest_seeds_that_can_show_anything() -> None:

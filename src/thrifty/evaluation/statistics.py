@@ -86,7 +86,7 @@ class Comparison:
         if not self.is_different:
             return (
                 f"no difference from {baseline} that {self.pairs} seeds can show "
-                f"({size:.3f}{f' {word}' if size else ''}, {interval}, {p})"
+                f"({size:.3f}{f' {word}' if round(size, 3) else ''}, {interval}, {p})"
             )
         return f"{word} than {baseline} in {count} of {self.pairs} seeds, difference {size:.3f}, {interval} ({p})"
 
