@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 import torch
 
-from benchmarks import evaluation, pool, scoring, selection, strategies
+from benchmarks import detectors, evaluation, pool, scoring, selection, strategies
 from benchmarks.timing import Row
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="threads of torch and of the CPU kernels")
     parser.add_argument(
         "--only",
-        choices=("scoring", "pool", "selection", "evaluation", "strategies"),
+        choices=("scoring", "detectors", "pool", "selection", "evaluation", "strategies"),
         help="one part",
     )
     chosen = parser.parse_args()
@@ -45,6 +45,7 @@ def main() -> None:
         torch.set_num_threads(chosen.threads)
     parts: dict[str, Iterator[Row]] = {
         "scoring": scoring.rows(),
+        "detectors": detectors.rows(),
         "selection": selection.rows(),
         "evaluation": evaluation.rows(),
         "strategies": strategies.rows(),

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torchvision.models import _api, get_model, get_model_weights
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.resnet import resnet18
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
@@ -30,7 +31,7 @@ from thrifty.data.pool import Pool
 from thrifty.detectors.catalogue import identify, open_detector
 from thrifty.detectors.torchvision import weights
 from thrifty.detectors.torchvision.detector import TorchvisionDetector
-from thrifty.detectors.torchvision.network import stride_of
+from thrifty.detectors.torchvision.network import Batch, pyramid_extents, stride_of
 from thrifty.errors import CapabilityError, DataError
 from thrifty.maps import Activation, MapKind
 from thrifty.scoring.forms import score_frames
@@ -215,6 +216,24 @@ def test_maps_of_an_ssd_lie_where_its_default_boxes_do() -> None:
             assert (top + bottom) / 2 == pytest.approx((y + 0.5) * span[0] / rows, abs=1e-3)
             assert (left + right) / 2 == pytest.approx((x + 0.5) * span[1] / columns, abs=1e-3)
         begin += rows * columns * count
+
+
+def test_a_pyramid_s_values_stand_on_the_pixels_that_its_origins_say() -> None:
+    """The middle of all pixels that a value depends on, in the backbone's second stage of stride 8."""
+    torch.manual_seed(0)
+    body = nn.Sequential(*list(resnet18(weights=None).eval().children())[:6])
+    images = torch.rand(1, 3, 256, 256, requires_grad=True)
+    level = body(images)
+    [extent] = pyramid_extents(Batch(ImageList(images, [(256, 256)]), {"0": level}))
+    y, x = 15, 17
+    level[0, :, y, x].sum().backward()
+    assert images.grad is not None
+    seen = images.grad[0].abs().sum(dim=0)
+    for axis, place in enumerate((y, x)):
+        pixels = seen.sum(dim=1 - axis).nonzero()
+        middle = float(pixels.min() + pixels.max() + 1) / 2
+        pitch = extent.span[axis] / level.shape[2 + axis]
+        assert middle == extent.origin[axis] + (place + 0.5) * pitch
 
 
 def test_strides_round_up() -> None:

@@ -160,7 +160,8 @@ def _classes(name: str, weights: Mapping[str, Tensor], path: Path) -> int:
 
 def _is_published(name: str, path: Path) -> bool:
     """Whether a file is what torchvision publishes: the name of that ends in the beginning of its hash."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     known = str(get_model_weights(name).DEFAULT.url).rpartition("-")[2].partition(".")[0]
     return digest.startswith(known)
 
