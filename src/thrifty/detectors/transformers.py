@@ -51,7 +51,7 @@ class _Encoded:
 
     def levels(self, values: Tensor) -> list[Tensor]:
         """`B x S x C` as `B x C x h x w` for each level."""
-        cut = values.split([height * width for height, width in self.shapes], dim=1)
+        cut = torch.split(values, [height * width for height, width in self.shapes], dim=1)
         return [
             part.transpose(1, 2).reshape(len(part), -1, *shape)
             for part, shape in zip(cut, self.shapes, strict=True)
@@ -75,7 +75,7 @@ class _Encoder:
     classes: int | None
 
 
-class _Enough(Exception):
+class _EnoughError(Exception):
     """The encoder has said all that is asked."""
 
 
@@ -161,7 +161,9 @@ class TransformersDetector:
 
     def _prepared(self, frames: Sequence[Frame]) -> dict[str, Tensor]:
         images = [frame.image for frame in frames]
-        batch = self._processor(images=images, return_tensors="pt", input_data_format="channels_last")
+        batch = self._processor(
+            images=images, return_tensors="pt", input_data_format="channels_last"
+        )
         return {name: values.to(self._device) for name, values in batch.items()}
 
     def _encode(self, frames: Sequence[Frame]) -> _Encoded:
@@ -178,8 +180,10 @@ class TransformersDetector:
             memory.append(output)
 
         def stop(_module: torch.nn.Module, _inputs: object, told: dict[str, Any]) -> NoReturn:
-            shapes.extend((int(height), int(width)) for height, width in told["spatial_shapes_list"])
-            raise _Enough
+            shapes.extend(
+                (int(height), int(width)) for height, width in told["spatial_shapes_list"]
+            )
+            raise _EnoughError
 
         hooks = [
             self._encoder.before.register_forward_hook(keep),
@@ -187,7 +191,7 @@ class TransformersDetector:
         ]
         try:
             self.model(**inputs)
-        except _Enough:
+        except _EnoughError:
             pass
         finally:
             for hook in hooks:
@@ -197,7 +201,8 @@ class TransformersDetector:
                 f"hf:{self._name}: this version of transformers does not say what its encoder thinks of "
                 f"{full_names(frames)}; install another"
             )
-        size = tuple(inputs["pixel_values"].shape[-2:])
+        height, width = inputs["pixel_values"].shape[-2:]
+        size = (height, width)
         return _Encoded(memory[-1], tuple(shapes), _content(inputs, size), size)
 
     def _maps(self, encoded: _Encoded, memory: Tensor) -> ClassMaps:
@@ -211,7 +216,7 @@ class TransformersDetector:
 
 def _encoder_of(model: Any) -> _Encoder | None:  # noqa: ANN401 - transformers' own
     """Where a model computes classes of places, if it does."""
-    base = getattr(model, "model", None)
+    base: Any = getattr(model, "model", None)
     head = getattr(base, "enc_score_head", None)
     if isinstance(head, torch.nn.Module):
         return _Encoder(base.enc_output, head, base.decoder, None)
@@ -272,7 +277,9 @@ def _check_folder(name: str) -> None:
             "(save_pretrained does) and give that folder"
         )
     if missing:
-        raise DataError(f"{folder}: lacks {', '.join(missing)}; give a folder that save_pretrained made")
+        raise DataError(
+            f"{folder}: lacks {', '.join(missing)}; give a folder that save_pretrained made"
+        )
 
 
 def _library() -> ModuleType:
