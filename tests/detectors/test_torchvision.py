@@ -29,9 +29,10 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from thrifty.data.pool import Pool
 from thrifty.detectors.catalogue import identify, open_detector
-from thrifty.detectors.torchvision import weights
+from thrifty.detectors.placement import check_places
+from thrifty.detectors.torchvision import one_stage, weights
 from thrifty.detectors.torchvision.detector import TorchvisionDetector
-from thrifty.detectors.torchvision.network import Batch, pyramid_extents, stride_of
+from thrifty.detectors.torchvision.network import Batch, Extent, pyramid_extents, stride_of
 from thrifty.errors import CapabilityError, DataError
 from thrifty.maps import Activation, MapKind
 from thrifty.scoring.forms import score_frames
@@ -283,6 +284,10 @@ def test_dropped_channels_never_reach_the_head() -> None:
     assert len(plain) == 1
 
 
+PADDED = (264, 328)
+"""Height and width that a pyramid pads, to 288 x 352."""
+
+
 def small_pyramid(kind: type, **settings: Any) -> Callable[[], TorchvisionDetector]:
     """A model of this kind on a ResNet-18 with a pyramid of 64 channels."""
 
@@ -293,7 +298,7 @@ def small_pyramid(kind: type, **settings: Any) -> Callable[[], TorchvisionDetect
         channels = [32 * 2**number for number in range(2 if single else 1, 5)]
         extra = LastLevelP6P7(64, 64) if single else None
         backbone = BackboneWithFPN(resnet18(weights=None), layers, channels, 64, extra)
-        model = kind(backbone, CLASSES, min_size=256, max_size=320, **settings)
+        model = kind(backbone, CLASSES, min_size=PADDED[0], max_size=PADDED[1], **settings)
         return TorchvisionDetector(loud(model))
 
     return make
@@ -309,7 +314,21 @@ def small_pyramid(kind: type, **settings: Any) -> Callable[[], TorchvisionDetect
 )
 def test_pyramids_keep_the_contract(make: Callable[[], TorchvisionDetector]) -> None:
     assert Need.CLASS_MAPS in make().gives
-    check_detector(make)
+    check_detector(make, size=PADDED)
+
+
+def test_a_pyramid_that_keeps_its_padding_to_itself_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    detector = small_pyramid(RetinaNet)()
+    check_places(detector, PADDED, 32)
+    monkeypatch.setattr(
+        one_stage,
+        "pyramid_extents",
+        lambda batch: [Extent((float(batch.size[0]), float(batch.size[1])))] * len(batch.levels),
+    )
+    with pytest.raises(AssertionError, match="level 0 moves by 12 values .* promises 13.1"):
+        check_places(detector, PADDED, 32)
 
 
 def test_ssdlite_keeps_the_contract() -> None:
