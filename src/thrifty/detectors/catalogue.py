@@ -6,6 +6,7 @@
 | `onnx:model.onnx` | an exported model, described by `model.toml` beside it |
 | `torchvision:NAME` | a detector of torchvision with its published weights |
 | `torchvision:NAME@weights.safetensors` | the same with weights from a file, `.pth` too |
+| `hf:FOLDER`, `hf:ORG/NAME` | a detector of transformers, saved there or downloaded |
 | `package.module:factory` | your own: a function of no arguments that returns a `DenseDetector` |
 """
 
@@ -21,11 +22,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thrifty.data.stills import content_hash
+from thrifty.detectors import transformers
 from thrifty.detectors.checked import CheckedDetector, in_one_line
 from thrifty.detectors.forms import FORMS
 from thrifty.detectors.onnx import OnnxDetector
 from thrifty.detectors.paper import load_detector
 from thrifty.detectors.protocol import DenseDetector
+from thrifty.detectors.transformers import TransformersDetector
 from thrifty.errors import CapabilityError, DataError
 
 
@@ -57,6 +60,8 @@ def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
         )
 
         return load_torchvision(rest, device)
+    if kind == "hf":
+        return TransformersDetector(rest, device)
     return _own(spec, kind, rest)
 
 
@@ -87,13 +92,18 @@ def identify(spec: str) -> str:
         parts = [content_hash(file) for file in _files(spec, kind, rest)]
     except OSError as error:
         raise DataError(
-            f"--detector {spec}: cannot be read ({error.strerror}); check the path of its file"
+            f"--detector {spec}: cannot be read ({error.strerror or error}); check the path of its file"
         ) from error
-    name = {"paper": kind, "onnx": kind, "torchvision": spec.partition("@")[0]}.get(kind, spec)
+    name = {"paper": kind, "onnx": kind, "hf": kind, "torchvision": spec.partition("@")[0]}.get(
+        kind, spec
+    )
     return f"{name}:{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:32]}"
 
 
 def _files(spec: str, kind: str, rest: str) -> Iterator[Path]:
+    if kind == "hf":
+        yield from transformers.files(rest)
+        return
     if kind not in {"paper", "onnx", "torchvision"}:
         yield from _source(spec, kind)
         return

@@ -36,6 +36,11 @@ class CheckedDetector:
         self._detector = detector
         self._smallest = int(getattr(detector, "smallest", 1))
         self.gives: frozenset[Need] = frozenset(getattr(detector, "gives", ()))
+        if Need.BOXES in self.gives and Need.CLASS_MAPS not in self.gives:
+            raise CapabilityError(
+                f"{name}: gives no class maps, boxes alone, and a score is made of class maps; take a detector that tells "
+                "classes densely. Of the strategies, those fit it that look at boxes, such as margin-sum (docs/strategies.md)"
+            )
         if Need.CLASS_MAPS not in self.gives or not callable(getattr(detector, "class_maps", None)):
             raise CapabilityError(
                 f"{name}: gives no class maps ('gives' must hold Need.CLASS_MAPS, and 'class_maps' make them)"

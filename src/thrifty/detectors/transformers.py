@@ -11,6 +11,7 @@ The encoder's places are cells of a grid that is stretched over the picture, edg
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,11 +259,8 @@ def files(name: str) -> list[Path]:
         DataError: One is missing.
     """
     _check_folder(name)
-    found = []
-    for part in (_CONFIG, _PROCESSOR, _WEIGHTS):
-        path = _library().utils.cached_file(name, part)
-        found.append(Path(path))
-    return found
+    library = _library()
+    return [Path(library.utils.cached_file(name, part)) for part in (_CONFIG, _PROCESSOR, _WEIGHTS)]
 
 
 def _check_folder(name: str) -> None:
@@ -284,9 +282,8 @@ def _check_folder(name: str) -> None:
 
 def _library() -> ModuleType:
     try:
-        import transformers  # noqa: PLC0415 - an extra
+        return importlib.import_module("transformers")
     except ImportError as error:
         raise CapabilityError(
             "detectors of transformers need it; install it with: pip install 'thrifty[transformers]'"
         ) from error
-    return transformers  # type: ignore[no-any-return,unused-ignore]
