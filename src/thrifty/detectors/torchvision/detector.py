@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.ssd import SSD
 
+from thrifty.detectors.dropout import channel_masks
 from thrifty.detectors.torchvision.faster_rcnn import FasterRcnnHead
 from thrifty.detectors.torchvision.network import Batch, Head, Model, as_detections, prepare
 from thrifty.detectors.torchvision.one_stage import FcosHead, RetinaNetHead
@@ -19,8 +20,6 @@ from thrifty.detectors.torchvision.weights import load_file, load_published
 from thrifty.errors import CapabilityError
 from thrifty.maps import ClassMaps, MapKind
 from thrifty.types import Detections, Frame, Need
-
-_PASSES_SEED = 0
 
 
 class TorchvisionDetector:
@@ -71,9 +70,7 @@ class TorchvisionDetector:
         """
         batch = self._batch(frames)
         widths = [level.shape[1] for level in batch.levels]
-        chance = torch.Generator().manual_seed(_PASSES_SEED)
-        masks = (torch.rand((count, max(widths)), generator=chance) >= drop) / (1.0 - drop)
-        masks = masks.to(batch.levels[0])
+        masks = channel_masks(count, max(widths), drop).to(batch.levels[0])
         return [
             self._maps(
                 batch, [level * mask[: level.shape[1], None, None] for level in batch.levels]
