@@ -57,7 +57,7 @@ def test_training_lowers_the_loss(
         losses.append(float(loss.detach()))
         return loss
 
-    monkeypatch.setattr("thrifty.training.detection_loss", watch)
+    monkeypatch.setattr("thrifty.detectors.paper_training.detection_loss", watch)
     frames, examples = street
     whole = plan()
     fit(Plan(whole.detector, whole.settings, 40, False, 0), CachedFrames(frames), examples)

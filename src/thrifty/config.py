@@ -156,10 +156,17 @@ class Window(StrEnum):
     UNIFORM = "uniform"
 
 
+_OF_TORCHVISION = {"sides", "weights"}
+_OF_PAPER = {"preset", "width", "box_scale", "boxes", "double_evaluation", "suppression"}
+
+
 class DetectorSection(Section):
-    """The network of Figure 2.
+    """The detector that is trained: the network of Figure 2, or one of torchvision's.
 
     Attributes:
+        model: `torchvision:NAME` for one of torchvision's; the paper's network if left out.
+        sides: Shorter and longer side that it resizes its pictures to, pixels; its own if left out.
+        weights: What it begins from: `published`, or a file with weights, for whatever classes; fresh ones if left out.
         preset: `paper` or `released`.
         width: Share of the paper's channels, for small machines.
         box_scale: Share of the default boxes' sizes, for small pictures.
@@ -172,6 +179,9 @@ class DetectorSection(Section):
             in the sets, if left out.
     """
 
+    model: Annotated[str, Field(pattern=r"^torchvision:\w+$")] | None = None
+    sides: tuple[Side, Side] | None = None
+    weights: str | None = None
     preset: Preset = Preset.PAPER
     width: Annotated[float, Field(ge=0.1, le=2)] = 1.0
     box_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
@@ -189,6 +199,17 @@ class DetectorSection(Section):
     def class_count(self) -> int:
         """Classes that are told apart, at least one."""
         return max(1, len(self.classes))
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        """What is said must mean something for the detector that is named."""
+        other = _OF_TORCHVISION if self.model is None else _OF_PAPER
+        fields = type(self).model_fields
+        given = sorted(name for name in other if getattr(self, name) != fields[name].default)
+        if given:
+            whose = "a model of torchvision" if self.model is None else "the paper's network"
+            raise ValueError(f"{given[0]} is a setting of {whose}; leave it out")
+        return self
 
     @field_validator("classes")
     @classmethod
@@ -211,7 +232,8 @@ class TrainingSection(Section):
         learning_rate: At the first step.
         final_learning_rate: At the last step; exponential in between.
         weight_decay: lambda of equation 7, on half the squared norm of the weights.
-        negatives: Negatives drawn per positive (N2P).
+        negatives: Negatives drawn per positive (N2P), for the paper's network.
+        precision: `float32`, or `bfloat16` where that loses nothing that matters and the machine is faster with it.
         augment: Apply the released code's augmentation to X_al.
     """
 
@@ -224,6 +246,7 @@ class TrainingSection(Section):
     final_learning_rate: PositiveFloat = 0.0001
     weight_decay: Annotated[float, Field(ge=0)] = 2e-6
     negatives: PositiveFloat = 15.0
+    precision: Literal["float32", "bfloat16"] = "float32"
     augment: bool = True
 
 

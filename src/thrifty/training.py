@@ -1,7 +1,7 @@
-"""Training the paper's network: plain functions, readable in one go.
+"""Training a detector: plain functions, readable in one go.
 
-Equation 7 is minimised by RMSProp (or momentum, the released code's default) for T passes over the labelled frames,
-with a learning rate that falls exponentially from the first step to the last.
+A loss, of the paper's network that of equation 7, is minimised by RMSProp (or momentum, the released code's default) for T
+passes over the labelled frames, with a learning rate that falls exponentially from the first step to the last.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thrifty.config import DetectorSection, TrainingSection
 from thrifty.data.augmentation import augment, crop
 from thrifty.data.frames import CachedFrames
-from thrifty.detectors.loss import detection_loss
-from thrifty.detectors.network import PaperNetwork, normalise
-from thrifty.detectors.paper import Weights, make_network, stack
-from thrifty.detectors.targets import default_boxes, make_targets, sample
+from thrifty.detectors.paper import Weights
+from thrifty.detectors.trainable import Trainable, trainable
 from thrifty.errors import TrainingError
 from thrifty.progress import Progress, Step, silent
-from thrifty.types import Annotations, FloatArray, Image, Record
+from thrifty.types import Annotations, Image, Record
 
 _RMSPROP_DECAY = 0.9
 _MOMENTUM = 0.9
@@ -48,7 +46,7 @@ class Plan:
     """How to train.
 
     Attributes:
-        detector: The network.
+        detector: Which detector.
         settings: Optimiser, schedule, batch, crop, N2P.
         epochs: Passes over the examples.
         augmented: Change training pictures at random.
@@ -94,10 +92,11 @@ def fit(
             "there are no labelled frames to train on; check the recipe's start set"
         )
     rng = np.random.default_rng(plan.seed)
+    kind = trainable(plan.detector, plan.settings.negatives)
     # Chance inside torch (initial weights, dropout) must not leak into or out of this call.
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
-        network = make_network(plan.detector)
+        network = kind.network()
         if start is not None:
             network.load_state_dict(start)
         network.to(plan.device)
@@ -106,43 +105,59 @@ def fit(
         schedule = torch.optim.lr_scheduler.ExponentialLR(
             optimiser, annealing(plan.settings, steps)
         )
+        halved = plan.settings.precision == "bfloat16"
+        learner = Learner(kind, network, optimiser, schedule, halved=halved)
         with progress(plan.title, steps, "steps") as step:
             for _ in range(plan.epochs):
-                train_one_epoch(
-                    network, optimiser, schedule, batches(plan, frames, examples, rng), step
-                )
+                epoch = batches(plan, frames, examples, rng)
+                train_one_epoch(learner, epoch, rng, step)
     return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learner:
+    """What changes from step to step.
+
+    Attributes:
+        kind: Knows the loss.
+        network: The network.
+        optimiser: Over its weights.
+        schedule: Of the learning rate.
+        halved: Compute in bfloat16 what stands that; weights stay float32.
+    """
+
+    kind: Trainable
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    halved: bool = False
+
+
 def train_one_epoch(
-    network: PaperNetwork,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    epoch: Iterator[Batch],
-    step: Step,
+    learner: Learner, epoch: Iterator[Batch], rng: np.random.Generator, step: Step
 ) -> None:
     """One pass over the examples.
 
     Raises:
         TrainingError: The loss is NaN or infinite.
     """
-    network.train()
-    device = next(network.parameters()).device
+    network, device = learner.network, next(learner.network.parameters()).device
+    learner.kind.train(network)
     for batch in epoch:
-        logits = network(normalise(batch.images.to(device).contiguous()))
-        loss = detection_loss(logits, batch.wanted.to(device), batch.weights.to(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=learner.halved):
+            loss = learner.kind.loss(network, batch.images.to(device), batch.drawn, rng)
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the training loss became {loss.item()}; lower 'learning_rate' in the recipe"
             )
-        optimiser.zero_grad()
+        learner.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
+        learner.optimiser.step()
+        learner.schedule.step()
         step()
 
 
-def make_optimiser(network: PaperNetwork, settings: TrainingSection) -> torch.optim.Optimizer:
+def make_optimiser(network: nn.Module, settings: TrainingSection) -> torch.optim.Optimizer:
     """RMSProp or momentum; weight decay acts on convolution weights alone, as equation 7 has it."""
     weights = [parameter for parameter in network.parameters() if parameter.dim() > 1]
     biases = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
@@ -167,46 +182,34 @@ class Batch:
     """What one step reads.
 
     Attributes:
-        images: `B x 3 x H x W` uint8.
-        wanted: `B x KC x H x W` float32, 0 or 1.
-        weights: `B x KC x H x W` float32.
+        images: `B x 3 x H x W` uint8, channels last in memory.
+        drawn: Labels in pixels of the images.
     """
 
     images: Tensor
-    wanted: Tensor
-    weights: Tensor
+    drawn: Sequence[Annotations]
 
 
 def batches(
     plan: Plan, frames: CachedFrames, examples: Sequence[Example], rng: np.random.Generator
 ) -> Iterator[Batch]:
     """All examples once, in random order."""
-    sizes = default_boxes(plan.detector)
     order = rng.permutation(len(examples))
     for first in range(0, len(order), plan.settings.batch):
         members = [examples[index] for index in order[first : first + plan.settings.batch]]
-        yield _make_batch(plan, frames, members, sizes, rng)
+        yield _make_batch(plan, frames, members, rng)
 
 
 def _make_batch(
-    plan: Plan,
-    frames: CachedFrames,
-    members: Sequence[Example],
-    sizes: FloatArray,
-    rng: np.random.Generator,
+    plan: Plan, frames: CachedFrames, members: Sequence[Example], rng: np.random.Generator
 ) -> Batch:
     pictures = [_picture(frames, example) for example in members]
     if plan.augmented:
         pictures = [augment(image, drawn, rng) for image, drawn in pictures]
     size = _window([image.shape for image, _ in pictures], plan.settings.crop)
     pictures = [crop(image, drawn, size, rng) for image, drawn in pictures]
-    detector = plan.detector
-    targets = [
-        make_targets(detector.preset, drawn, sizes, size, detector.class_count)
-        for _, drawn in pictures
-    ]
-    wanted, weights = sample(targets, plan.settings.negatives, rng)
-    return Batch(stack([image for image, _ in pictures]), wanted, weights)
+    images = torch.from_numpy(np.stack([image for image, _ in pictures]))
+    return Batch(images.permute(0, 3, 1, 2), [drawn for _, drawn in pictures])
 
 
 def _window(shapes: Sequence[tuple[int, ...]], wanted: tuple[int, int] | None) -> tuple[int, int]:

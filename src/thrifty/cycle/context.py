@@ -11,7 +11,9 @@ import numpy as np
 
 from thrifty.config import Recipe
 from thrifty.data.frames import CachedFrames, FrameSet
-from thrifty.detectors.paper import PaperDetector, Weights, load_weights
+from thrifty.detectors.paper import Weights, load_weights
+from thrifty.detectors.protocol import Detector
+from thrifty.detectors.trainable import Trainable, trainable
 from thrifty.oracles.protocol import Oracle
 from thrifty.progress import Progress
 from thrifty.store.schema import Key
@@ -63,22 +65,26 @@ class Context:
         """The pool with the pictures last asked for kept in memory."""
         return CachedFrames(self.pool)
 
-    def detector(self, key: Key) -> PaperDetector:
+    @cached_property
+    def kind(self) -> Trainable:
+        """The kind of detector that this run trains."""
+        return trainable(self.recipe.detector, self.recipe.training.negatives)
+
+    def detector(self, key: Key) -> Detector:
         """The detector with the weights trained in one cycle.
 
         Raises:
             DataError: The weights cannot be read.
             RunError: They were changed since they were written.
         """
-        return PaperDetector(
-            self.recipe.detector, self.weights(key), self.recipe.evaluation.threshold, self.device
-        )
+        return self._with(self.weights(key))
 
-    def member(self, key: Key, number: int) -> PaperDetector:
+    def member(self, key: Key, number: int) -> Detector:
         """A further network of the arm's ensemble, counted from 1; raises as `detector`."""
-        weights = load_weights(self.store.file(key, f"member {number}"))
-        settings = self.recipe
-        return PaperDetector(settings.detector, weights, settings.evaluation.threshold, self.device)
+        return self._with(load_weights(self.store.file(key, f"member {number}")))
+
+    def _with(self, weights: Weights) -> Detector:
+        return self.kind.detector(weights, self.recipe.evaluation.threshold, self.device)
 
     def weights(self, key: Key) -> Weights:
         """The weights trained in one cycle; raises as `detector`."""

@@ -146,13 +146,21 @@ def stack(images: Sequence[Image]) -> Tensor:
     Raises:
         DataError: The images are smaller than the network can take.
     """
-    height, width = images[0].shape[:2]
+    check_size(*images[0].shape[:2])
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def check_size(height: int, width: int) -> None:
+    """Refuse images that the network cannot take.
+
+    Raises:
+        DataError: A side is shorter than 16 pixels.
+    """
     if min(height, width) < SMALLEST_SIDE:
         raise DataError(
             f"a frame is {width}x{height} pixels after scaling but the network needs {SMALLEST_SIDE}x{SMALLEST_SIDE}; "
             "raise the 'scale' of its set in the recipe"
         )
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
 def save_weights(weights: Weights, settings: DetectorSection | None = None) -> bytes:
@@ -200,7 +208,7 @@ def load_detector(path: Path, device: str = "cpu") -> PaperDetector:
             f"{path}: does not say which network its weights are for; give a .safetensors file that thrifty wrote"
         )
     try:
-        return PaperDetector(DetectorSection.model_validate_json(note), weights, device=device)
+        settings = DetectorSection.model_validate_json(note)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in problem["loc"]) or _SETTINGS
@@ -208,3 +216,8 @@ def load_detector(path: Path, device: str = "cpu") -> PaperDetector:
             f"{path}: what it says of its network is damaged ('{key}': {problem['msg']}); give a .safetensors file that "
             "thrifty wrote"
         ) from error
+    if settings.model is not None:
+        raise DataError(
+            f"{path}: holds weights of {settings.model}; give them as {settings.model}@{path.name}"
+        )
+    return PaperDetector(settings, weights, device=device)

@@ -15,7 +15,7 @@ import torch
 from thrifty.config import Recipe
 from thrifty.cycle.context import Context
 from thrifty.cycle.loop import run_all
-from thrifty.detectors.paper import PaperDetector
+from thrifty.detectors.trainable import trainable
 from thrifty.progress import Progress, silent
 from thrifty.store.store import RunStore, check_folder, open_store
 from thrifty.strategies.catalogue import make_strategies
@@ -67,7 +67,7 @@ def open_run(
     Raises:
         ThriftyError: Something about recipe, data or folder is wrong.
     """
-    make_strategies(recipe, PaperDetector.gives)
+    make_strategies(recipe, trainable(recipe.detector, recipe.training.negatives).gives)
     check_folder(out)
     sets = open_sets(recipe, data)
     with open_store(out, recipe.name, digest(recipe, sets)) as store:

@@ -9,7 +9,7 @@ from pathlib import Path
 from thrifty.config import FilesSource, Recipe, StreetSource
 from thrifty.cycle.context import Context, LabelledFrames
 from thrifty.data.sources import Opened, open_source
-from thrifty.detectors.paper import PaperDetector
+from thrifty.detectors.trainable import trainable
 from thrifty.errors import BudgetError, DataError
 from thrifty.oracles.simulated import SimulatedOracle
 from thrifty.progress import Progress
@@ -56,7 +56,9 @@ def make_context(
     recipe: Recipe, sets: Sets, store: RunStore, progress: Progress, device: str
 ) -> tuple[Context, list[Strategy]]:
     """As `open_context`, from sets that are open already."""
-    strategies = make_strategies(recipe, PaperDetector.gives)
+    strategies = make_strategies(
+        recipe, trainable(recipe.detector, recipe.training.negatives).gives
+    )
     context = Context(
         recipe=recipe,
         start=LabelledFrames(sets.start.frames, sets.start.labels),

@@ -1,0 +1,82 @@
+"""Detectors that the loop trains: what it needs of one beyond what it asks of any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from thrifty.config import DetectorSection
+from thrifty.detectors.paper_training import TrainablePaper
+from thrifty.detectors.protocol import Detector
+from thrifty.types import Annotations, Need
+
+
+class Trainable(Protocol):
+    """A kind of detector with fresh weights, a loss, and a way from trained weights to a detector.
+
+    Attributes:
+        gives: What the detector can give.
+    """
+
+    gives: frozenset[Need]
+
+    def network(self) -> nn.Module:
+        """A network to begin from; torch's own chance decides what is fresh in it."""
+        ...
+
+    def train(self, network: nn.Module) -> None:
+        """Put a network into training mode."""
+        ...
+
+    def loss(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        drawn: Sequence[Annotations],
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """What is to be made small: a scalar.
+
+        Args:
+            network: In training mode.
+            images: `B x 3 x H x W` uint8, on the network's device.
+            drawn: Labels in pixels of the images, the recipe's classes.
+            rng: Draws negatives.
+        """
+        ...
+
+    def detector(self, weights: Mapping[str, Tensor], threshold: float, device: str) -> Detector:
+        """The detector with some weights; its classes are the recipe's.
+
+        Args:
+            weights: Of such a network.
+            threshold: Detections below this score are left out.
+            device: Where it runs.
+
+        Raises:
+            DataError: The weights do not fit.
+        """
+        ...
+
+
+def trainable(settings: DetectorSection, negatives: float) -> Trainable:
+    """The kind of detector that a recipe names.
+
+    Args:
+        settings: Which, and how large.
+        negatives: Of the paper's network: drawn per positive (N2P).
+
+    Raises:
+        CapabilityError: What it needs is not installed.
+        DataError: There is no such detector, or no such weights to begin from.
+    """
+    if settings.model is None:
+        return TrainablePaper(settings, negatives)
+    from thrifty.detectors.torchvision.training import (  # noqa: PLC0415 - an extra
+        TrainableTorchvision,
+    )
+
+    return TrainableTorchvision(settings)
