@@ -150,3 +150,17 @@ def test_weights_with_a_damaged_note_are_refused(tmp_path: Path, note: str) -> N
     path.write_bytes(save({"a": torch.zeros(1)}, {"thrifty.detector": note}))
     with pytest.raises(DataError, match=r"w\.safetensors: what it says of its network is damaged"):
         open_detector(f"paper:{path}")
+
+
+def test_without_ultralytics_it_is_told_how_to_get_it_and_its_licence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ultralytics"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+    path = tmp_path / "a.pt"
+    torch.save({}, path)
+    with pytest.raises(
+        CapabilityError, match=r"AGPL-3\.0; .*pip install 'thrifty\[ultralytics\]'$"
+    ):
+        open_detector(f"yolo:{path}")

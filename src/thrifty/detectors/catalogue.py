@@ -7,6 +7,7 @@
 | `torchvision:NAME` | a detector of torchvision with its published weights |
 | `torchvision:NAME@weights.safetensors` | the same with weights from a file, `.pth` too |
 | `hf:FOLDER`, `hf:ORG/NAME` | a detector of transformers, saved there or downloaded |
+| `yolo:model.pt` | a detection model of Ultralytics, read without running what the file brings |
 | `package.module:factory` | your own: a function of no arguments that returns a `DenseDetector` |
 """
 
@@ -29,7 +30,10 @@ from thrifty.detectors.onnx import OnnxDetector
 from thrifty.detectors.paper import load_detector
 from thrifty.detectors.protocol import DenseDetector
 from thrifty.detectors.transformers import TransformersDetector
+from thrifty.detectors.ultralytics import load_detector as load_ultralytics
 from thrifty.errors import CapabilityError, DataError
+
+_OF_FILES = frozenset({"onnx", "paper", "torchvision", "yolo"})
 
 
 def open_detector(spec: str, device: str = "cpu") -> CheckedDetector:
@@ -62,6 +66,8 @@ def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
         return load_torchvision(rest, device)
     if kind == "hf":
         return TransformersDetector(rest, device)
+    if kind == "yolo":
+        return load_ultralytics(Path(rest), device)
     return _own(spec, kind, rest)
 
 
@@ -94,9 +100,9 @@ def identify(spec: str) -> str:
         raise DataError(
             f"--detector {spec}: cannot be read ({error.strerror or error}); check the path of its file"
         ) from error
-    name = {"paper": kind, "onnx": kind, "hf": kind, "torchvision": spec.partition("@")[0]}.get(
-        kind, spec
-    )
+    name = spec if kind not in {*_OF_FILES, "hf"} else kind
+    if kind == "torchvision":
+        name = spec.partition("@")[0]
     return f"{name}:{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:32]}"
 
 
@@ -104,7 +110,7 @@ def _files(spec: str, kind: str, rest: str) -> Iterator[Path]:
     if kind == "hf":
         yield from transformers.files(rest)
         return
-    if kind not in {"paper", "onnx", "torchvision"}:
+    if kind not in _OF_FILES:
         yield from _source(spec, kind)
         return
     path = Path(rest.partition("@")[2] if kind == "torchvision" else rest)
