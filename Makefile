@@ -22,6 +22,8 @@ $(READY): $(BIN)/python pyproject.toml constraints.txt
 
 $(DEV_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# By itself: it asks for a second OpenCV, which would overwrite the one that is here.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps ultralytics
 	@touch $@
 
 demo: $(READY) ## Run active learning on the rendered street and write its page (under 10 minutes)

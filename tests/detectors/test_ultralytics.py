@@ -12,10 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image as Pillow
-
-# Not among the tools of development: its licence is the AGPL-3.0, and it brings a second OpenCV.
-pytest.importorskip("ultralytics")
-
 from ultralytics.data.augment import LetterBox
 from ultralytics.nn.tasks import DetectionModel, SegmentationModel
 from ultralytics.utils import IterableSimpleNamespace
