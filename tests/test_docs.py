@@ -11,6 +11,7 @@ from thrifty.config import parse_recipe
 from thrifty.data.formats.catalogue import FORMATS
 from thrifty.data.formats.format import Format, Trait
 from thrifty.detectors.onnx import OnnxDescription
+from thrifty.detectors.precomputed import MapsDescription
 from thrifty.strategies.catalogue import ROWS, known
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -64,6 +65,9 @@ def test_the_description_in_the_docs_is_one() -> None:
     described = OnnxDescription.model_validate(tomllib.loads(example))
     assert set(tomllib.loads(example)) == set(OnnxDescription.model_fields)
     assert described.fill == OnnxDescription().fill
+    [example] = re.findall(r"```\n(kind.*?)```", text, flags=re.DOTALL)
+    assert MapsDescription.model_validate(tomllib.loads(example)) == MapsDescription()
+    assert set(tomllib.loads(example)) == set(MapsDescription.model_fields)
 
 
 def test_every_page_that_a_page_names_is_there() -> None:

@@ -8,6 +8,7 @@
 | `torchvision:NAME@weights.safetensors` | the same with weights from a file, `.pth` too |
 | `hf:FOLDER`, `hf:ORG/NAME` | a detector of transformers, saved there or downloaded |
 | `yolo:model.pt` | a detection model of Ultralytics, read without running what the file brings |
+| `maps:FOLDER` | class maps that were computed elsewhere, a file a frame |
 | `package.module:factory` | your own: a function of no arguments that returns a `DenseDetector` |
 """
 
@@ -28,6 +29,7 @@ from thrifty.detectors.checked import CheckedDetector, in_one_line
 from thrifty.detectors.forms import FORMS
 from thrifty.detectors.onnx import OnnxDetector
 from thrifty.detectors.paper import load_detector
+from thrifty.detectors.precomputed import PrecomputedMaps, fingerprint
 from thrifty.detectors.protocol import DenseDetector
 from thrifty.detectors.transformers import TransformersDetector
 from thrifty.detectors.ultralytics import load_detector as load_ultralytics
@@ -68,6 +70,8 @@ def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
         return TransformersDetector(rest, device)
     if kind == "yolo":
         return load_ultralytics(Path(rest), device)
+    if kind == "maps":
+        return PrecomputedMaps(Path(rest), device)
     return _own(spec, kind, rest)
 
 
@@ -95,6 +99,8 @@ def identify(spec: str) -> str:
 
         return f"{spec}:{published(rest)}"
     try:
+        if kind == "maps":
+            return f"{kind}:{fingerprint(Path(rest))}"
         parts = [content_hash(file) for file in _files(spec, kind, rest)]
     except OSError as error:
         raise DataError(

@@ -2,5 +2,5 @@
 
 FORMS = (
     "paper:FILE.safetensors, onnx:FILE.onnx, torchvision:NAME, torchvision:NAME@FILE, yolo:FILE.pt, "
-    "hf:FOLDER, hf:ORG/NAME, or package.module:factory"
+    "hf:FOLDER, hf:ORG/NAME, maps:FOLDER, or package.module:factory"
 )

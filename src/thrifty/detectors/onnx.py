@@ -6,7 +6,6 @@ does (`OnnxDescription`); YOLOX is recognised by the shape of its output.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image as Pillow
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import Tensor
 
 from thrifty import boxes as geometry
 from thrifty.config import PositiveFloat, Section, Share, Side
 from thrifty.detectors.checked import full_names
+from thrifty.detectors.description import read_description
 from thrifty.errors import CapabilityError, DataError
 from thrifty.maps import Activation, ClassMaps, MapKind
 from thrifty.types import Detections, FloatArray, Frame, Image, Need
@@ -282,14 +282,7 @@ def _runtime() -> ModuleType:
 def _describe(path: Path, given: Any, outputs: Sequence[Any]) -> OnnxDescription:  # noqa: ANN401 - the runtime's own
     note = path.with_suffix(".toml")
     if note.is_file():
-        try:
-            return OnnxDescription.model_validate(tomllib.loads(note.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise DataError(f"{note}: cannot be read ({error})") from error
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in problem["loc"])
-            raise DataError(f"{note}: '{key}': {problem['msg']}") from error
+        return read_description(note, OnnxDescription)
     if _looks_like_yolox(given, outputs):
         return OnnxDescription(layout="yolox", kind=MapKind.PROBABILITIES, colour="bgr")
     raise DataError(
