@@ -20,7 +20,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from thrifty.data.stills import content_hash
@@ -31,9 +31,10 @@ from thrifty.detectors.onnx import OnnxDetector
 from thrifty.detectors.paper import load_detector
 from thrifty.detectors.precomputed import PrecomputedMaps, fingerprint
 from thrifty.detectors.protocol import DenseDetector
+from thrifty.detectors.torchvision import need_torchvision
 from thrifty.detectors.transformers import TransformersDetector
 from thrifty.detectors.ultralytics import load_detector as load_ultralytics
-from thrifty.errors import CapabilityError, DataError
+from thrifty.errors import DataError
 
 _OF_FILES = frozenset({"onnx", "paper", "torchvision", "yolo"})
 
@@ -55,31 +56,24 @@ def open_detector(spec: str, device: str = "cpu") -> CheckedDetector:
 
 
 def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
-    if kind == "paper":
-        return load_detector(Path(rest), device)
-    if kind == "onnx":
-        return OnnxDetector(Path(rest), device)
-    if kind == "torchvision":
-        _need_torchvision()
-        from thrifty.detectors.torchvision.detector import (  # noqa: PLC0415 - an extra
-            load_detector as load_torchvision,
-        )
-
-        return load_torchvision(rest, device)
-    if kind == "hf":
-        return TransformersDetector(rest, device)
-    if kind == "yolo":
-        return load_ultralytics(Path(rest), device)
-    if kind == "maps":
-        return PrecomputedMaps(Path(rest), device)
-    return _own(spec, kind, rest)
+    makers: dict[str, Callable[[], DenseDetector]] = {
+        "paper": lambda: load_detector(Path(rest), device),
+        "onnx": lambda: OnnxDetector(Path(rest), device),
+        "torchvision": lambda: _torchvision(rest, device),
+        "hf": lambda: TransformersDetector(rest, device),
+        "yolo": lambda: load_ultralytics(Path(rest), device),
+        "maps": lambda: PrecomputedMaps(Path(rest), device),
+    }
+    return makers[kind]() if kind in makers else _own(spec, kind, rest)
 
 
-def _need_torchvision() -> None:
-    if importlib.util.find_spec("torchvision") is None:
-        raise CapabilityError(
-            "detectors of torchvision need torchvision; install it with: pip install 'thrifty[torchvision]'"
-        )
+def _torchvision(form: str, device: str) -> DenseDetector:
+    need_torchvision()
+    from thrifty.detectors.torchvision.detector import (  # noqa: PLC0415 - an extra
+        load_detector as load_torchvision,
+    )
+
+    return load_torchvision(form, device)
 
 
 def identify(spec: str) -> str:
@@ -94,7 +88,7 @@ def identify(spec: str) -> str:
     """
     kind, rest = _split(spec)
     if kind == "torchvision" and "@" not in rest:
-        _need_torchvision()
+        need_torchvision()
         from thrifty.detectors.torchvision.weights import published  # noqa: PLC0415 - an extra
 
         return f"{spec}:{published(rest)}"

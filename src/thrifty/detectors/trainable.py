@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from thrifty.config import DetectorSection
 from thrifty.detectors.paper_training import TrainablePaper
 from thrifty.detectors.protocol import Detector
+from thrifty.detectors.torchvision import need_torchvision
 from thrifty.types import Annotations, Need
 
 
@@ -75,6 +76,7 @@ def trainable(settings: DetectorSection, negatives: float) -> Trainable:
     """
     if settings.model is None:
         return TrainablePaper(settings, negatives)
+    need_torchvision()
     from thrifty.detectors.torchvision.training import (  # noqa: PLC0415 - an extra
         TrainableTorchvision,
     )
