@@ -1,20 +1,26 @@
-"""What scoring costs beside one forward pass of each of torchvision's detectors, on a frame of 640 x 480 pixels."""
+"""What scoring costs beside one forward pass of people's detectors, on a frame of 640 x 480 pixels."""
 
 from __future__ import annotations
 
+import importlib
+import tempfile
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torchvision.models import get_model
 
 from benchmarks.timing import Row, side_by_side
+from thrifty.detectors.protocol import DenseDetector
 from thrifty.detectors.torchvision.detector import TorchvisionDetector
+from thrifty.detectors.transformers import TransformersDetector
+from thrifty.detectors.ultralytics import UltralyticsDetector
 from thrifty.scoring.forms import score_frames
 from thrifty.types import Frame, Record
 
-_NAMES = (
+_TORCHVISION = (
     "ssdlite320_mobilenet_v3_large",
     "ssd300_vgg16",
     "fasterrcnn_mobilenet_v3_large_fpn",
@@ -22,18 +28,21 @@ _NAMES = (
     "fcos_resnet50_fpn",
     "retinanet_resnet50_fpn",
 )
+_ULTRALYTICS = ("yolov8n", "yolo11s")
+_TRANSFORMERS = (
+    ("RT-DETR R50", "RTDetrForObjectDetection", "RTDetrConfig"),
+    ("D-FINE", "DFineForObjectDetection", "DFineConfig"),
+)
 _ROUNDS = 7
 
 
 def rows() -> Iterator[Row]:
-    """Each detector with fresh weights for 91 classes: what it computes does not depend on what it has learnt."""
+    """Each detector with fresh weights for COCO's classes: what it computes does not depend on what it has learnt."""
     rng = np.random.default_rng(0)
     frame = Frame(
         Record("id", "a.png", 640, 480), rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
     )
-    for name in _NAMES:
-        torch.manual_seed(0)
-        detector = TorchvisionDetector(get_model(name, weights=None, weights_backbone=None))
+    for name, detector in _detectors():
         maps = detector.class_maps([frame])
         forward, score = side_by_side(
             partial(detector.class_maps, [frame]), partial(score_frames, maps), rounds=_ROUNDS
@@ -46,3 +55,21 @@ def rows() -> Iterator[Row]:
             None,
             f"forward {forward}; score {score}",
         )
+
+
+def _detectors() -> Iterator[tuple[str, DenseDetector]]:
+    """One after the other, since together they would not fit into every memory."""
+    for name in _TORCHVISION:
+        torch.manual_seed(0)
+        yield name, TorchvisionDetector(get_model(name, weights=None, weights_backbone=None))
+    tasks: Any = importlib.import_module("ultralytics.nn.tasks")
+    for name in _ULTRALYTICS:
+        yield name, UltralyticsDetector(tasks.DetectionModel(f"{name}.yaml", verbose=False))
+    library: Any = importlib.import_module("transformers")
+    for name, model, settings in _TRANSFORMERS:
+        with tempfile.TemporaryDirectory() as folder:
+            getattr(library, model)(getattr(library, settings)(num_labels=80)).save_pretrained(
+                folder
+            )
+            library.RTDetrImageProcessor().save_pretrained(folder)
+            yield name, TransformersDetector(folder)
