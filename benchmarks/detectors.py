@@ -16,7 +16,7 @@ from benchmarks.timing import Row, side_by_side
 from thrifty.detectors.protocol import DenseDetector
 from thrifty.detectors.torchvision.detector import TorchvisionDetector
 from thrifty.detectors.transformers import TransformersDetector
-from thrifty.detectors.ultralytics import UltralyticsDetector
+from thrifty.detectors.ultralytics import UltralyticsDetector, need_ultralytics
 from thrifty.scoring.forms import score_frames
 from thrifty.types import Frame, Record
 
@@ -62,6 +62,7 @@ def _detectors() -> Iterator[tuple[str, DenseDetector]]:
     for name in _TORCHVISION:
         torch.manual_seed(0)
         yield name, TorchvisionDetector(get_model(name, weights=None, weights_backbone=None))
+    need_ultralytics()
     tasks: Any = importlib.import_module("ultralytics.nn.tasks")
     for name in _ULTRALYTICS:
         yield name, UltralyticsDetector(tasks.DetectionModel(f"{name}.yaml", verbose=False))

@@ -254,7 +254,7 @@ def test_a_missing_data_folder_and_a_missing_recipe(recipe: Path, tmp_path: Path
     assert "pass --data DIR or set THRIFTY_DATA" in fails(
         thrifty("run", recipe, "--out", tmp_path / "out")
     )
-    assert "no such file, nor a built-in recipe (bccd, camvid, every-bccd," in fails(
+    assert "no such file, nor a built-in recipe (bccd, bccd-ssdlite, camvid, every-bccd," in fails(
         thrifty("run", "nothing", "--out", tmp_path / "out")
     )
     assert "cannot read this recipe (No such file" in fails(
@@ -342,6 +342,7 @@ def test_every_built_in_recipe_is_sound_and_listed() -> None:
     assert result.returncode == 0
     assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
         "bccd",
+        "bccd-ssdlite",
         "camvid",
         "every-bccd",
         "every-camvid",

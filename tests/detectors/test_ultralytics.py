@@ -1,5 +1,6 @@
 """Ultralytics' detection models with fresh weights, saved as its training does: maps and boxes against its own head."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -12,17 +13,30 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image as Pillow
-from ultralytics.data.augment import LetterBox
-from ultralytics.nn.tasks import DetectionModel, SegmentationModel
-from ultralytics.utils import IterableSimpleNamespace
-from ultralytics.utils.nms import non_max_suppression
 
 from thrifty.detectors.catalogue import identify, open_detector
-from thrifty.detectors.ultralytics import UltralyticsDetector, letterboxed, load_detector
+from thrifty.detectors.ultralytics import (
+    UltralyticsDetector,
+    letterboxed,
+    load_detector,
+    need_ultralytics,
+)
 from thrifty.errors import CapabilityError, DataError
 from thrifty.maps import Activation, MapKind
 from thrifty.testing import check_detector
 from thrifty.types import Frame, Image, Record
+
+PRINTED = np.get_printoptions(), repr(torch.tensor([1e-9, 2.0]))
+need_ultralytics()
+augment, tasks, utils, nms = (
+    importlib.import_module(f"ultralytics.{name}")
+    for name in ("data.augment", "nn.tasks", "utils", "utils.nms")
+)
+LetterBox: Any = augment.LetterBox
+DetectionModel: Any = tasks.DetectionModel
+SegmentationModel: Any = tasks.SegmentationModel
+IterableSimpleNamespace: Any = utils.IterableSimpleNamespace
+non_max_suppression: Any = nms.non_max_suppression
 
 NAMES = ("yolov8n", "yolo11n", "yolov10n")
 ONCE = frozenset({"yolov10n"})
@@ -293,3 +307,9 @@ def test_a_pool_is_scored_from_the_command_line(tmp_path: Path) -> None:
     assert identify(spec).startswith("yolo:")
     (tmp_path / "b.pt").write_bytes((tmp_path / "a.pt").read_bytes())
     assert identify(f"yolo:{tmp_path / 'b.pt'}") == identify(spec)
+
+
+def test_numbers_are_printed_as_before() -> None:
+    """The package changes that for everybody, once, when it is imported."""
+    assert "ultralytics" in sys.modules
+    assert (np.get_printoptions(), repr(torch.tensor([1e-9, 2.0]))) == PRINTED

@@ -254,7 +254,7 @@ def load_detector(path: Path, device: str = "cpu") -> UltralyticsDetector:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; check the path after 'yolo:'")
-    _check_library()
+    need_ultralytics()
     content = read_checkpoint(path, _LAYERS, _IGNORED, _ADVICE)
     fields: Mapping[Any, Any] = content if isinstance(content, Mapping) else {}
     model = fields.get("ema") or fields.get("model")
@@ -274,7 +274,13 @@ def _side(path: Path, args: object) -> int:
     return side
 
 
-def _check_library() -> None:
+def need_ultralytics() -> None:
+    """Import the package. It has numbers printed in a way of its own, which is undone.
+
+    Raises:
+        CapabilityError: It is not installed.
+    """
+    arrays, tensors = np.get_printoptions(), dict(vars(torch._tensor_str.PRINT_OPTS))
     try:
         importlib.import_module("ultralytics.nn.tasks")
     except ImportError as error:
@@ -282,3 +288,6 @@ def _check_library() -> None:
             "detectors of Ultralytics need its package, whose licence is AGPL-3.0; install it with: "
             "pip install 'thrifty[ultralytics]'"
         ) from error
+    finally:
+        np.set_printoptions(**arrays)
+        torch.set_printoptions(**tensors)  # type: ignore[no-untyped-call]
