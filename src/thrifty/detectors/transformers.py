@@ -282,8 +282,11 @@ def _check_folder(name: str) -> None:
 
 def _library() -> ModuleType:
     try:
-        return importlib.import_module("transformers")
+        library = importlib.import_module("transformers")
     except ImportError as error:
         raise CapabilityError(
             "detectors of transformers need it; install it with: pip install 'thrifty[transformers]'"
         ) from error
+    # Bars of its own would run through those of a pool.
+    library.utils.logging.disable_progress_bar()
+    return library
