@@ -120,6 +120,7 @@ def chosen(strategy: str, cycle: int, rank: int, seed: int = 0, relaxed: str = "
         ignored=np.array([[430.0, 205.0, 560.0, 262.0]]) if rank % 2 else np.zeros((0, 4)),
         detections=seen,
         detection_scores=rng.uniform(0.3, 0.95, len(seen)),
+        found=len(seen),
     )
 
 

@@ -193,10 +193,15 @@ def test_boxes_are_scaled_with_their_picture() -> None:
         ignored=np.zeros((0, 4)),
         detections=np.zeros((0, 4)),
         detection_scores=np.zeros(0),
+        found=0,
     )
     text = page.render(_bare(points=[], chosen=[frame]))
     assert '<rect class="line" x="48.0" y="24.0" width="48.0" height="216.0"/>' in text
-    assert "1 drawn, 0 detected before" in text
+    assert "1 drawn, 0 detected before</span>" in text
+    many = dataclasses.replace(synthetic.chosen("divergence", 1, 0), found=37)
+    shown = len(many.detections)
+    text = page.render(_bare(points=[], chosen=[many]))
+    assert f"37 detected before, the {shown} surest shown" in text
 
 
 def test_forty_cards_stay_small() -> None:

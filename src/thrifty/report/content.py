@@ -31,6 +31,7 @@ class ChosenFrame:
         ignored: Ignore regions, likewise.
         detections: The model's surest boxes before it learnt from this frame, likewise.
         detection_scores: Their scores in [0, 1].
+        found: Boxes that it found in all.
     """
 
     strategy: str
@@ -47,6 +48,7 @@ class ChosenFrame:
     ignored: FloatArray
     detections: FloatArray
     detection_scores: FloatArray
+    found: int
     reason: str = ""
 
 

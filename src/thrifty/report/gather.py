@@ -124,6 +124,7 @@ def _chosen_frame(
         ignored=drawn.boxes[drawn.ignore] * frame.scale,
         detections=found.boxes[:_SHOWN_BOXES] * frame.scale,
         detection_scores=found.scores[:_SHOWN_BOXES],
+        found=len(found),
         reason=row.reason,
     )
 
