@@ -39,16 +39,8 @@ def started(
     return out, thrifty("run", recipe, "--out", out, "--data", tiny.root, "--jobs", jobs)
 
 
-def run(
-    tiny: TinyData,
-    place: Path,
-    settings: str,
-    cost: str = "",
-    jobs: int = 1,
-    budget: int = 3,
-    seeds: str = "0",
-) -> Path:
-    out, done = started(tiny, place, settings, cost, jobs, budget, seeds)
+def run(*arguments: Any, **more: Any) -> Path:
+    out, done = started(*arguments, **more)
     assert done.returncode == 0, done.stderr
     return out
 

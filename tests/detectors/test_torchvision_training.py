@@ -1,6 +1,7 @@
 """Detectors of torchvision learn in the loop as the paper's network does."""
 
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from torchvision.models import get_model
 
 from tests.cli.test_run_command import thrifty
+from tests.tiny import RECIPE as TINY
 from tests.tiny import TinyData
 from thrifty.config import DetectorSection, StreetSource, TrainingSection
 from thrifty.data.frames import CachedFrames
@@ -197,38 +199,15 @@ def test_weights_of_another_recipe_are_refused() -> None:
         three.detector(two.network().state_dict(), 0.05, "cpu")
 
 
-RECIPE = """
-name = "tiny"
-seeds = [{seeds}]
-
-[start]
-annotations = "stills.json"
-images = "stills"
-
-[pool]
-annotations = "video.json"
-frames = [0, 11]
-
-[test]
-annotations = "video.json"
-frames = [32, 35]
-
-[detector]
-model = "torchvision:ssdlite320_mobilenet_v3_large"
-
-[training]
-start_epochs = 1
-epochs = 1
-batch = 4
-
-[selection]
-budget = 2
-cycles = 2
-passes = 2
-strategies = ["divergence", "bald", "ppal"]
-exclude_current = 2
-exclude_later = 1
-"""
+CHANGES = {
+    "[0, 29]": "[0, 11]",
+    "[32, 39]": "[32, 35]",
+    "width = 0.1\nbox_scale = 0.5": f'model = "{SSDLITE}"',
+    "epochs = 2": "epochs = 1",
+    "budget = 3": "budget = 2\npasses = 2",
+    '"guided-random", "random"': '"bald", "ppal"',
+}
+RECIPE = reduce(lambda text, change: text.replace(*change), CHANGES.items(), TINY)
 
 
 def test_the_loop_trains_it_and_its_weights_can_be_used(tiny: TinyData, tmp_path: Path) -> None:

@@ -301,3 +301,10 @@ def test_without_transformers_the_error_says_what_to_install(
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(CapabilityError, match=r"pip install 'thrifty\[transformers\]'"):
         open_detector(f"hf:{tmp_path}")
+
+
+def test_it_needs_nobody_to_switch_gradients_off(tmp_path: Path) -> None:
+    detector = TransformersDetector(str(saved(rt_detr, STRETCHED, tmp_path)))
+    assert detector.detect(frames())
+    for level in (*detector.class_maps(frames()).levels, detector.features(frames(), "last")):
+        assert not level.requires_grad

@@ -158,13 +158,11 @@ class OnnxDetector:
         places = np.concatenate([_places(self._size, stride) for stride in _STRIDES])[sure]
         rows, told = rows[sure], np.clip(told[sure], 0.0, 1.0)
         centres = (rows[:, :2] + places[:, :2]) * places[:, 2:]
-        halves = np.exp(rows[:, 2:4]) * places[:, 2:] / 2
+        sides = np.exp(rows[:, 2:4]) * places[:, 2:]
         height, width = frame.image.shape[:2]
         ratio = np.array([width / content[1], height / content[0]] * 2)
         limits = np.array([width, height] * 2)
-        boxes = np.clip(
-            np.concatenate([centres - halves, centres + halves], axis=1) * ratio, 0, limits
-        )
+        boxes = np.clip(geometry.centred(centres, sides) * ratio, 0, limits)
         scores, kinds = told.max(axis=1), told.argmax(axis=1)
         kept = geometry.suppressed(boxes, scores, kinds, self._description.overlap)
         return Detections(boxes[kept] / frame.scale, scores[kept], kinds[kept], told[kept])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -63,6 +64,8 @@ class Trainable(Protocol):
         ...
 
 
+# Weights to begin from are read once, and not for every training anew.
+@lru_cache(maxsize=1)
 def trainable(settings: DetectorSection, negatives: float) -> Trainable:
     """The kind of detector that a recipe names.
 

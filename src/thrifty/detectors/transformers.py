@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thrifty import boxes as geometry
 from thrifty.detectors.checked import full_names
 from thrifty.detectors.dropout import channel_masks
 from thrifty.errors import CapabilityError, DataError
@@ -108,6 +109,7 @@ class TransformersDetector:
         dense = {Need.CLASS_MAPS, Need.FEATURES, Need.PASSES}
         self.gives = frozenset({Need.BOXES} | (dense if self._encoder else set()))
 
+    @torch.inference_mode()
     def class_maps(self, frames: Sequence[Frame]) -> ClassMaps:
         """Logits of every place of every level, in the pixels of the model's input.
 
@@ -120,6 +122,7 @@ class TransformersDetector:
         encoded = self._encode(frames)
         return self._maps(encoded, encoded.memory)
 
+    @torch.inference_mode()
     def passes(self, frames: Sequence[Frame], count: int, drop: float) -> list[ClassMaps]:
         """Class maps with channels dropped just before the logits; the layers below run once.
 
@@ -135,6 +138,7 @@ class TransformersDetector:
         masks = channel_masks(count, encoded.memory.shape[-1], drop).to(encoded.memory)
         return [self._maps(encoded, encoded.memory * mask) for mask in masks]
 
+    @torch.inference_mode()
     def features(self, frames: Sequence[Frame], layer: Literal["last", "deep"]) -> Tensor:
         """What the logits of the finest (`last`) or coarsest (`deep`) level are computed from: `B x D x h x w`.
 
@@ -144,6 +148,7 @@ class TransformersDetector:
         encoded = self._encode(frames)
         return encoded.levels(encoded.memory)[0 if layer == "last" else -1]
 
+    @torch.inference_mode()
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """A box of each query that is sure enough, in pixels of the stored frame, surest first.
 
@@ -240,9 +245,9 @@ def _found(boxes: Tensor, told: Tensor, frame: Frame) -> Detections:
     scores, kinds = told.max(dim=-1)
     order = torch.argsort(scores, descending=True, stable=True)
     order = order[scores[order] >= THRESHOLD]
-    centres, halves = boxes[order, :2].double(), boxes[order, 2:].double() / 2
+    found = boxes[order].double().cpu().numpy()
     limits = np.array([width, height] * 2)
-    corners = torch.cat([centres - halves, centres + halves], dim=1).cpu().numpy() * limits
+    corners = geometry.centred(found[:, :2], found[:, 2:]) * limits
     return Detections(
         np.clip(corners, 0, limits) / frame.scale,
         scores[order].cpu().numpy(),
