@@ -70,3 +70,7 @@ class RunError(ThriftyError):
 
 class TrainingError(ThriftyError):
     """Training cannot go on: the loss is no longer finite, or there is nothing to learn from."""
+
+
+class OracleError(ThriftyError):
+    """Whoever labels cannot be reached, refuses, or answers what cannot be understood."""
