@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
@@ -14,18 +14,15 @@ from thrifty.cycle.looking import observed_by, pictures_seen, score
 from thrifty.cycle.memory import candidates_of, chosen_of, describe, earlier_of, labels_before
 from thrifty.data.frames import CachedFrames
 from thrifty.detectors.paper import load_weights
-from thrifty.engine.local import map_frames
 from thrifty.errors import BudgetError, DataError, FrameError
-from thrifty.evaluation.average_precision import average_precision
-from thrifty.evaluation.protocols import Setup
-from thrifty.evaluation.truth import Truth
+from thrifty.judging import detect_all, judge
 from thrifty.selection.budget import Budget
 from thrifty.store.schema import ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
 from thrifty.store.store import Outcome
 from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, members_of, within
 from thrifty.strategies.surroundings import EXPECTED
 from thrifty.training import Example, Plan, fit
-from thrifty.types import Annotations, Detections, Record, Unreadable
+from thrifty.types import Record, Unreadable
 
 
 class Stage(Protocol):
@@ -170,30 +167,10 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
     """Detect on the test set and measure the miss rate."""
     detector, test = context.detector(key), context.test
     records = context.readable(test.frames, SURVEY)
-    found: dict[str, Detections] = {}
     with context.progress(f"{describe(key)}: evaluating", len(records), "frames") as step:
-        for result in map_frames(detector.detect, test.frames, records, step):
-            if isinstance(result, Unreadable):
-                raise DataError(f"{result.reason} (it could be decoded when this run began)")
-            found[result[0].id] = result[1]
-    settings = context.recipe.evaluation
-    classes = context.recipe.detector.class_count
-    setup = Setup("recipe", overlap=settings.iou, aspect=settings.aspect, classes=classes)
-    truth = [Truth(test.labels[record.id]) for record in records]
-    if not any(len(drawn.labels.objects) for drawn in truth):
-        raise DataError(
-            "the test set holds no objects to find; check its annotations and 'filter' in the recipe"
-        )
-    curve = setup.curve([found[record.id] for record in records], truth)
-    names = context.recipe.detector.classes or ("object",)
-    precision = average_precision(
-        [
-            _of_one_class(found[record.id]) if classes == 1 else found[record.id]
-            for record in records
-        ],
-        [Truth(_of_one_class(one.labels)) if classes == 1 else one for one in truth],
-        names,
-    ).overall
+        found = detect_all(detector, test.frames, records, step)
+    verdict = judge(found, test.labels, context.recipe.detector, context.recipe.evaluation)
+    curve, precision = verdict.curve, verdict.precision
     row = EvaluationRow(
         curve.at(1.0),
         curve.log_average,
@@ -203,14 +180,6 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
         curve.miss_rates.tolist(),
     )
     return Outcome(evaluation=row, artifacts=[write_detections(context.store, key, found)])
-
-
-Boxes = TypeVar("Boxes", Annotations, Detections)
-
-
-def _of_one_class(boxes: Boxes) -> Boxes:
-    """Where one class is told apart it does not matter what objects are called."""
-    return replace(boxes, classes=np.zeros(len(boxes), dtype=np.int64))
 
 
 def train_start(context: Context, key: Key) -> Outcome:
