@@ -418,10 +418,11 @@ def parse_recipe(text: str, where: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(f"{where}: {_explain(error)}") from error
+        raise RecipeError(f"{where}: {explain(error)}") from error
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
+    """What is wrong with a table of settings, in one line."""
     problems: Sequence[Mapping[str, Any]] = error.errors(include_url=False)
     return "; ".join(_explain_one(problem) for problem in problems[:3]) + (
         f"; and {len(problems) - 3} more" if len(problems) > 3 else ""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
 
 from thrifty.config import Recipe
 from thrifty.data.frames import CachedFrames, FrameSet
@@ -103,10 +100,3 @@ SURVEY = Key(seed=-1)
 def previous(key: Key) -> Key:
     """Where the weights of the cycle before stand; the first cycle follows the start weights."""
     return Key(key.seed) if key.cycle == 1 else Key(key.seed, key.strategy, key.cycle - 1)
-
-
-def stage_seed(seed: int, cycle: int, stage: str) -> int:
-    """Seed of one stage: the same for all strategies, and the same whenever and wherever it runs."""
-    return int(
-        np.random.SeedSequence([seed, cycle, zlib.crc32(stage.encode())]).generate_state(1)[0]
-    )

@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from thrifty.chance import stage_seed
 from thrifty.cycle.artifacts import write_detections, write_member, write_weights
-from thrifty.cycle.context import SURVEY, Context, stage_seed
+from thrifty.cycle.context import SURVEY, Context
 from thrifty.cycle.looking import observed_by, pictures_seen, score
 from thrifty.cycle.memory import candidates_of, chosen_of, describe, earlier_of, labels_before
 from thrifty.data.frames import CachedFrames

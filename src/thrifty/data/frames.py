@@ -90,17 +90,25 @@ def check_size(record: Record, image: Image) -> Image:
     return image
 
 
+class FrameLoader(Protocol):
+    """Whatever gives a frame for its record: a set, or several that are scaled differently."""
+
+    def load(self, record: Record) -> Frame:
+        """As `FrameSet.load`."""
+        ...
+
+
 class CachedFrames:
     """Decoded frames kept in memory, the least recently used dropped first.
 
     Training visits the same few frames many times; decoding each once is enough.
 
     Args:
-        frames: The set to read from.
+        frames: Where to read from.
         limit: Bytes of pixels kept.
     """
 
-    def __init__(self, frames: FrameSet, limit: int = CACHE_BYTES) -> None:
+    def __init__(self, frames: FrameLoader, limit: int = CACHE_BYTES) -> None:
         self._frames = frames
         self._limit = limit
         self._held = 0

@@ -1,0 +1,142 @@
+"""Frames to people, and what they drew back: whatever tool they label with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from thrifty.errors import RunError
+from thrifty.oracles.tool import Answer, Asked, Assignment, LabellingTool, Reference, Sent, Task
+from thrifty.project.models import kept_frames
+from thrifty.project.project import Project
+from thrifty.store.project.rows import Batch, Label
+from thrifty.types import Detections
+
+Tools = Callable[[str, Reference | None], LabellingTool]
+"""Makes the tool of a name; with a reference, the one that a batch was sent to."""
+
+_NOTHING = Detections([], [])  # type: ignore[arg-type]
+
+
+def waiting(project: Project) -> Batch | None:
+    """The batch that was chosen and not sent yet, if there is one with frames that nobody has labelled."""
+    batches = project.store.batches()
+    if not batches or batches[-1].sent is not None:
+        return None
+    labels = project.store.labels()
+    open_ones = [
+        choice
+        for choice in project.store.choices(batches[-1].number)
+        if choice.record.id not in labels
+    ]
+    return batches[-1] if open_ones else None
+
+
+def send(project: Project, tool: str, tools: Tools) -> Batch | None:
+    """Give the batch that waits to people; what an earlier attempt has sent is not sent again.
+
+    Args:
+        project: Whose.
+        tool: Name of the tool.
+        tools: Makes it.
+
+    Returns:
+        The batch, or `None` if none waits.
+
+    Raises:
+        OracleError: The tool cannot be reached, or refuses.
+    """
+    batch = waiting(project)
+    if batch is None:
+        return None
+    sent = tools(tool, None).send(assignment(project, batch))
+    told = project.told("send", tool=tool, batch=batch.number)
+    project.store.mark_sent(batch.number, tool, sent.reference, sent.tasks, told)
+    return batch
+
+
+def assignment(project: Project, batch: Batch) -> Assignment:
+    """A batch as tools want it."""
+    choices = project.store.choices(batch.number)
+    found = project.store.found(choice.record.id for choice in choices)
+    tasks = [
+        Task(
+            choice.record,
+            choice.rank,
+            choice.smoothed,
+            choice.reason,
+            found.get(choice.record.id, _NOTHING),
+        )
+        for choice in choices
+    ]
+    model = next(
+        (one.name for one in project.store.models() if one.number == batch.model), "no model"
+    )
+    settings = project.settings
+    return Assignment(
+        settings.name, batch.name, settings.classes, model, tasks, kept_frames(project).picture
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """What a collection brought.
+
+    Attributes:
+        new: Labels that are new, or other than before.
+        labelled: Of every batch that was sent, how many of its frames are labelled, and how many there are.
+        left_out: What was drawn and cannot be taken, in words: a phrase, and how many.
+    """
+
+    new: int
+    labelled: Mapping[str, tuple[int, int]]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def collect(project: Project, tools: Tools) -> Harvest:
+    """Bring back what people have finished of all batches that were sent; doing it twice changes nothing.
+
+    Raises:
+        OracleError: A tool cannot be reached, or answers what cannot be understood; the batches before are kept.
+        RunError: Nothing was sent.
+    """
+    sent = [batch for batch in project.store.batches() if batch.tool is not None]
+    if not sent:
+        raise RunError(
+            f"{project.folder}: nothing was sent to people yet; send a batch with `thrifty send`"
+        )
+    new, labelled = 0, {}
+    left_out: Counter[str] = Counter()
+    for batch in sent:
+        asked = _asked(project, batch)
+        collected = tools(str(batch.tool), asked.sent.reference).collect(asked)
+        labels = [
+            _label(answer, str(batch.tool))
+            for answer in collected.answers
+            if answer.record_id in asked.records
+        ]
+        new += project.store.add_labels(labels, project.told("collect", batch=batch.number))
+        left_out.update(collected.left_out)
+        labelled[batch.name] = (len(labels), len(asked.records))
+    return Harvest(new, labelled, left_out)
+
+
+def _asked(project: Project, batch: Batch) -> Asked:
+    choices = project.store.choices(batch.number)
+    tasks = {choice.record.id: choice.task for choice in choices if choice.task is not None}
+    records = {choice.record.id: choice.record for choice in choices}
+    sent = Sent(dict(batch.reference or {}), tasks)
+    return Asked(batch.name, project.settings.classes, sent, records)
+
+
+def _label(answer: Answer, origin: str) -> Label:
+    return Label(
+        0,
+        answer.record_id,
+        answer.drawn,
+        origin,
+        answer.annotator,
+        answer.seconds,
+        answer.at,
+    )

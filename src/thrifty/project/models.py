@@ -1,0 +1,225 @@
+"""The detectors of a project: which one scores, and how the next is trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from thrifty.chance import stage_seed
+from thrifty.data.frames import CachedFrames, FrameLoader
+from thrifty.data.sources import Opened
+from thrifty.data.stills import content_hash
+from thrifty.detectors.catalogue import open_detector
+from thrifty.detectors.checked import CheckedDetector
+from thrifty.detectors.paper import load_weights, save_weights
+from thrifty.detectors.protocol import Detector
+from thrifty.detectors.trainable import trainable
+from thrifty.errors import DataError, TrainingError
+from thrifty.files import replace_file
+from thrifty.project.pictures import Kept
+from thrifty.project.project import Project
+from thrifty.project.sources import labelled_sets, pools, sampling_of
+from thrifty.store.project.rows import Label, Model, Role
+from thrifty.training import Example, Plan, fit
+from thrifty.types import Detections, Frame, Record
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectDetector:
+    """The detector of a project, before it is loaded.
+
+    Attributes:
+        project: Whose.
+        model: Which.
+    """
+
+    project: Project
+    model: Model
+
+    @property
+    def identity(self) -> str:
+        """What decides its outputs."""
+        return f"{self.model.digest}:{self.project.settings.detector.model_dump_json()}"
+
+    def open(self, device: str) -> CheckedDetector:
+        """Load it for scoring; raises as `load`."""
+        return CheckedDetector(self.model.name, self.load(device))
+
+    def load(self, device: str) -> Detector:
+        """Load it.
+
+        Raises:
+            DataError: Its file is gone or has changed.
+            CapabilityError: What it needs is not installed.
+        """
+        if self.model.form is not None:
+            return open_detector(self.model.form, device)  # type: ignore[return-value]
+        settings = self.project.settings
+        kind = trainable(settings.detector, settings.training.negatives)
+        weights = load_weights(self.file)
+        return kind.detector(weights, settings.evaluation.threshold, device)
+
+    @property
+    def file(self) -> Path:
+        """The file of its weights, as it was written."""
+        path = self.project.folder / str(self.model.file)
+        if not path.is_file() or content_hash(path) != self.model.digest:
+            raise DataError(
+                f"{path}: is missing or was changed since it was written; restore it from a copy of the project"
+            )
+        return path
+
+    def of_project(self, found: Detections) -> Detections:
+        """Its boxes by the project's classes; those of other classes are left out."""
+        wanted = self.model.classes or tuple(range(len(self.project.settings.classes)))
+        places = {kind: place for place, kind in enumerate(wanted)}
+        kept = np.array([kind in places for kind in found.classes.tolist()], dtype=np.bool_)
+        classes = np.array([places[kind] for kind in found.classes[kept].tolist()], dtype=np.int64)
+        return Detections(found.boxes[kept], found.scores[kept], classes)
+
+
+def current(project: Project) -> ProjectDetector | None:
+    """The detector that scores: the newest."""
+    models = project.store.models()
+    return ProjectDetector(project, models[-1]) if models else None
+
+
+def kept_frames(project: Project) -> Kept:
+    """The pictures of all chosen frames."""
+    scales = {number: sampling_of(source).scale for number, source in pools(project).items()}
+    return Kept(project.folder / "frames", project.store.choices(), scales)
+
+
+def lessons(project: Project) -> dict[str, Label]:
+    """The labels to learn from, by record id: those that count, but for the shadow sample."""
+    shadow = {choice.record.id for choice in project.store.choices() if choice.shadow}
+    labels = project.store.labels()
+    return {record_id: labels[record_id] for record_id in sorted(labels) if record_id not in shadow}
+
+
+def train(project: Project, *, fresh: bool = False) -> Model | None:
+    """Train what the labels ask for: the start weights, or the next model from them on the labels of the pool.
+
+    As in the paper, each model begins from the weights that the start labels made, and sees the labels of the pool alone.
+
+    Args:
+        project: Whose.
+        fresh: Train the start weights again.
+
+    Returns:
+        The new model, or `None` where nothing has changed since the last.
+
+    Raises:
+        TrainingError: There are no labels, or the loss stops being finite.
+    """
+    start = _start_model(project)
+    sets = labelled_sets(project, Role.START)
+    if sets and (start is None or fresh):
+        return _train_start(project, sets)
+    labels = lessons(project)
+    numbers = sorted(label.number for label in labels.values())
+    trained = [model for model in project.store.models() if model.file is not None]
+    if trained and project.store.lessons(trained[-1].number) == numbers:
+        return None
+    if not labels:
+        raise TrainingError(
+            f"{project.folder}: has no labels to learn from; add some with `thrifty add start`, or collect a batch"
+        )
+    return _train_next(project, labels, start, len(trained))
+
+
+def _start_model(project: Project) -> Model | None:
+    """The newest model that has learned from the start labels alone."""
+    store = project.store
+    found = [model for model in store.models() if model.file and not store.lessons(model.number)]
+    return found[-1] if found else None
+
+
+def _train_start(project: Project, sets: Sequence[Opened]) -> Model:
+    settings = project.settings
+    plan = Plan(
+        settings.detector,
+        settings.training,
+        epochs=settings.training.start_epochs,
+        augmented=False,
+        seed=stage_seed(settings.seed, 0, "train"),
+        device=project.device,
+        title="training the start weights",
+    )
+    examples = [
+        Example(record, opened.labels[record.id])
+        for opened in sets
+        for record in opened.frames.records
+    ]
+    return _trained(project, plan, Several(sets), examples, None, ())
+
+
+def _train_next(
+    project: Project, labels: Mapping[str, Label], start: Model | None, cycle: int
+) -> Model:
+    settings = project.settings
+    kept = kept_frames(project)
+    records = {choice.record.id: choice.record for choice in kept.choices}
+    examples = [Example(records[record_id], label.drawn) for record_id, label in labels.items()]
+    plan = Plan(
+        settings.detector,
+        settings.training,
+        epochs=settings.training.epochs,
+        augmented=settings.training.augment,
+        seed=stage_seed(settings.seed, cycle, "train"),
+        device=project.device,
+        title=f"training on {len(labels)} frames",
+    )
+    numbers = sorted(label.number for label in labels.values())
+    return _trained(project, plan, kept, examples, start, numbers)
+
+
+def _trained(
+    project: Project,
+    plan: Plan,
+    frames: FrameLoader,
+    examples: Sequence[Example],
+    start: Model | None,
+    numbers: Sequence[int],
+) -> Model:
+    began = time.monotonic()
+    begin = None if start is None else load_weights(ProjectDetector(project, start).file)
+    weights = fit(plan, CachedFrames(frames), examples, begin, project.progress)
+    seconds = time.monotonic() - began
+    parent = None if start is None else start.number
+    return _remember(project, weights, parent, numbers, seconds)
+
+
+def _remember(
+    project: Project,
+    weights: Mapping[str, Tensor],
+    parent: int | None,
+    numbers: Sequence[int],
+    seconds: float,
+) -> Model:
+    """Write the weights, then say so: a file that no row names does no harm."""
+    content = save_weights(weights, project.settings.detector)
+    count = len(project.store.models()) + 1
+    name = f"models/model-{count:03d}.safetensors"
+    path = project.folder / name
+    replace_file(path, content)
+    model = Model(0, "", None, None, name, content_hash(path), parent, seconds)
+    return project.store.add_model(model, numbers, project.told("train", parent=parent))
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The frames of several sets as one."""
+
+    sets: Sequence[Opened]
+
+    def load(self, record: Record) -> Frame:
+        """As `FrameSet.load`."""
+        return next(
+            opened.frames.load(record) for opened in self.sets if record.id in opened.labels
+        )

@@ -1,0 +1,159 @@
+"""Pictures of chosen frames, kept in the project: labels are worth nothing once their frames are lost."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from PIL import Image as Pillow
+
+from thrifty.data.clip import frame_id
+from thrifty.data.frames import FrameSet
+from thrifty.data.stills import StillReader, content_hash
+from thrifty.data.video import DAMAGED, open_video
+from thrifty.errors import DataError
+from thrifty.files import replace_file
+from thrifty.oracles.tool import Picture
+from thrifty.progress import Step
+from thrifty.store.project.rows import Choice
+from thrifty.types import Frame, Image, Record
+
+_VIDEO_SUFFIX = ".png"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The pictures of a project's chosen frames.
+
+    Attributes:
+        folder: Where they lie.
+        choices: Which there are.
+        scales: Pixels the detector sees per stored pixel, by number of the pool.
+    """
+
+    folder: Path
+    choices: Sequence[Choice]
+    scales: Mapping[int, float]
+
+    @cached_property
+    def _pools(self) -> Mapping[str, int]:
+        return {choice.record.id: choice.pool for choice in self.choices}
+
+    def load(self, record: Record) -> Frame:
+        """A frame as the detector sees it.
+
+        Raises:
+            FrameError: It cannot be decoded.
+            DataError: It is gone.
+        """
+        return self.of_pool(self._pools[record.id]).load(stored(record))
+
+    def of_pool(self, pool: int) -> FrameSet:
+        """The frames that come from one pool; records name the kept files."""
+        records = tuple(stored(one.record) for one in self.choices if one.pool == pool)
+        return FrameSet(records, StillReader(self.folder), self.scales[pool])
+
+    def picture(self, record: Record) -> Picture:
+        """A frame as a file.
+
+        Raises:
+            DataError: It is gone.
+        """
+        path = self.folder / kept_name(record)
+        try:
+            return Picture(path.read_bytes(), path.suffix)
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be read ({error.strerror}); restore it from a copy of the project"
+            ) from error
+
+
+def kept_name(record: Record) -> str:
+    """What the file of a frame is called."""
+    if record.frame is not None:
+        return f"{record.id}{_VIDEO_SUFFIX}"
+    return f"{record.id}{PurePosixPath(record.source).suffix.lower()}"
+
+
+def stored(record: Record) -> Record:
+    """The same frame, to be read from the kept pictures."""
+    return replace(record, source=kept_name(record))
+
+
+def keep(root: Path, records: Sequence[Record], folder: Path, step: Step) -> None:
+    """Put pictures of frames aside: stills as they are, frames of videos as PNG. What is there already stays.
+
+    Args:
+        root: What the records' `source` is relative to.
+        records: Frames of one pool.
+        folder: Where to.
+        step: Told about every frame.
+
+    Raises:
+        DataError: A file has changed since it was scored, or is gone.
+        FrameError: A frame cannot be decoded.
+    """
+    missing = [record for record in records if not (folder / kept_name(record)).is_file()]
+    step(len(records) - len(missing))
+    videos: dict[str, list[Record]] = {}
+    for record in missing:
+        if record.frame is not None:
+            videos.setdefault(record.source, []).append(record)
+            continue
+        replace_file(folder / kept_name(record), _still(root / record.source, record))
+        step()
+    for source, wanted in videos.items():
+        for record, image in _frames(root / source, wanted):
+            replace_file(folder / kept_name(record), _as_png(image))
+            step()
+
+
+def _still(path: Path, record: Record) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); restore it and run the same command again"
+        ) from error
+    if not hashlib.sha256(content).hexdigest().startswith(record.id):
+        raise _changed(path)
+    return content
+
+
+def _frames(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, Image]]:
+    wanted = {record.frame: record for record in records}
+    if not path.is_file():
+        raise DataError(f"{path}: no such video; restore it and run the same command again")
+    digest = content_hash(path)
+    try:
+        with open_video(path) as decoding:
+            for picture in decoding:
+                record = wanted.pop(picture.number, None)
+                if record is None:
+                    continue
+                if frame_id(digest, picture.number, picture.timestamp) != record.id:
+                    raise _changed(path)
+                yield record, picture.image()
+                if not wanted:
+                    return
+    except DAMAGED as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: cannot be decoded ({error}); restore it") from error
+    raise _changed(path)
+
+
+def _changed(path: Path) -> DataError:
+    return DataError(
+        f"{path}: has changed since it was scored; restore it, or run `thrifty select` again"
+    )
+
+
+def _as_png(image: Image) -> bytes:
+    buffer = io.BytesIO()
+    Pillow.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,183 @@
+"""A project on disk: a folder with its settings, its database, and the files that the database names.
+
+```
+thrifty.toml        what the project is about; edit it
+project.sqlite      everything that was done
+frames/             pictures of the chosen frames, so that labels outlive the pool
+models/             weights
+scores/             what the detector made of the pools
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from thrifty.errors import RunError
+from thrifty.files import replace_file
+from thrifty.progress import Progress, silent
+from thrifty.project.settings import FILE, ProjectSettings, parse_settings, read_settings
+from thrifty.store.project.database import Database
+from thrifty.store.project.store import ProjectStore, Told
+
+DATABASE = "project.sqlite"
+_LOCK = ".lock"
+_FOLDERS = ("frames", "models", "scores")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Project:
+    """An open project.
+
+    Attributes:
+        folder: Where it lives.
+        settings: What it is about.
+        text: The same, as people wrote it.
+        store: Its memory.
+        progress: Told how far long work is.
+        device: Where detectors run and train.
+    """
+
+    folder: Path
+    settings: ProjectSettings
+    text: str
+    store: ProjectStore
+    progress: Progress = silent
+    device: str = "cpu"
+
+    def told(self, command: str, **arguments: Any) -> Told:  # noqa: ANN401 - whatever JSON holds
+        """What the log shall say of a change."""
+        return Told(command, arguments, self.text)
+
+    @contextmanager
+    def turn(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Long work, one process at a time; saving labels waits for none of it.
+
+        Args:
+            waiting: Called once if another process is at work.
+        """
+        lock = filelock.FileLock(self.folder / _LOCK)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            waiting()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def init_project(folder: Path, text: str) -> bool:
+    """Begin a project; one that is there already with these settings stays as it is.
+
+    Args:
+        folder: Made if missing.
+        text: Settings, TOML.
+
+    Returns:
+        Whether it is new.
+
+    Raises:
+        RecipeError: The settings are wrong.
+        RunError: The folder holds another project, or other files.
+    """
+    parse_settings(text, FILE)
+    path = folder / FILE
+    if path.is_file():
+        if path.read_text(encoding="utf-8") == text:
+            return False
+        raise RunError(
+            f"{folder}: is a project already; edit {path} to change its settings, or choose another folder"
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(f"{folder}: holds other files; choose an empty or new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    # Last of all, since it is what makes the folder a project.
+    replace_file(path, text.encode())
+    return True
+
+
+def find_project(start: Path) -> Path:
+    """The project that a folder is, or lies in.
+
+    Raises:
+        RunError: There is none.
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise RunError(
+        f"{start}: is in no project; go to one, name it with --project, or begin one with `thrifty init`"
+    )
+
+
+@contextmanager
+def open_project(
+    folder: Path, progress: Progress = silent, device: str = "cpu"
+) -> Iterator[Project]:
+    """Open a project; any number of processes may.
+
+    Args:
+        folder: The project's.
+        progress: Told how far long work is.
+        device: Where detectors run and train.
+
+    Raises:
+        RecipeError: Its settings are wrong.
+        RunError: Its database cannot be used.
+    """
+    settings, text = read_settings(folder)
+    for name in _FOLDERS:
+        (folder / name).mkdir(exist_ok=True)
+    database = Database(folder / DATABASE)
+    try:
+        yield Project(folder, settings, text, ProjectStore(database), progress, device)
+    finally:
+        database.close()
+
+
+def template(name: str, classes: tuple[str, ...], more: Mapping[str, str]) -> str:
+    """The text of a new project's settings.
+
+    Args:
+        name: What people call the project.
+        classes: What is labelled.
+        more: Further lines of the table `detector`: keys and TOML values.
+    """
+    lines = [f"{key} = {value}" for key, value in more.items()]
+    detector = "\n".join([f"classes = [{', '.join(map(_quoted, classes))}]", *lines])
+    return _TEMPLATE.format(name=_quoted(name), detector=detector)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_TEMPLATE = """\
+# What this project is about. docs/projects.md lists every setting; each may be changed at any time.
+name = {name}
+
+[detector]
+{detector}
+
+[training]
+start_epochs = 50 # on the start labels
+epochs = 50       # on the labels of the pool, from the start weights
+
+[selection]
+strategy = "divergence"
+budget = 50  # frames of a batch
+shadow = 0.1 # share of them that chance draws, to judge the choice by
+
+[cost]
+per_frame = 35.0 # seconds; `thrifty cost` fits both to recorded times
+per_box = 0.0
+"""

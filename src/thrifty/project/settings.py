@@ -1,0 +1,107 @@
+"""`thrifty.toml`: what a project is about, in the words of recipes."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, model_validator
+
+from thrifty.config import (
+    CostSection,
+    Count,
+    DetectorSection,
+    EvaluationSection,
+    PositiveInt,
+    ScoreSection,
+    Section,
+    Seed,
+    TrainingSection,
+    explain,
+)
+from thrifty.errors import RecipeError
+
+FILE = "thrifty.toml"
+
+
+class ProjectSelection(Section):
+    """What a batch takes.
+
+    Attributes:
+        budget: Frames of a batch, where the command does not say.
+        strategy: What chooses: see `docs/strategies.md`.
+        exclude_current: Reach of the first temporal rule, places (Δt1); 0 switches it off.
+        exclude_later: Reach of the second, places (Δt2); 0 switches it off.
+        shadow: Share of every batch that chance draws from the whole rest of the pool, to judge the choice by; not
+            learned from. 0 switches it off.
+    """
+
+    budget: PositiveInt = 50
+    strategy: str = "divergence"
+    exclude_current: Count = 15
+    exclude_later: Count = 2
+    shadow: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+
+
+class ProjectSettings(Section):
+    """Everything that decides what a project does.
+
+    Attributes:
+        name: What people call it.
+        seed: Chance begins here.
+        classes: What is labelled, in the order in which labels are numbered.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w .-]*$", max_length=80)]
+    seed: Seed = 0
+    detector: DetectorSection
+    training: TrainingSection = TrainingSection()
+    score: ScoreSection = ScoreSection()
+    selection: ProjectSelection = ProjectSelection()
+    cost: CostSection = CostSection()
+    evaluation: EvaluationSection = EvaluationSection()
+
+    @model_validator(mode="after")
+    def _named(self) -> ProjectSettings:
+        if not self.detector.classes:
+            raise ValueError(
+                "detector.classes is missing; name the classes that people shall label"
+            )
+        return self
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What is labelled, in the order in which labels are numbered."""
+        return self.detector.classes
+
+
+def read_settings(folder: Path) -> tuple[ProjectSettings, str]:
+    """The settings of a project, and the text of their file.
+
+    Raises:
+        RecipeError: The file is missing or not TOML, has an unknown or missing key, or a value out of range.
+    """
+    path = folder / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise RecipeError(
+            f"{path}: cannot be read ({reason}); restore it, or begin a project with `thrifty init`"
+        ) from error
+    return parse_settings(text, str(path)), text
+
+
+def parse_settings(text: str, where: str) -> ProjectSettings:
+    """Settings from their text; `where` names it in errors.
+
+    Raises:
+        RecipeError: As `read_settings`.
+    """
+    try:
+        return ProjectSettings.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where}: not valid TOML ({error}); correct it") from error
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {explain(error)}") from error

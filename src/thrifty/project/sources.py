@@ -1,0 +1,183 @@
+"""What is added to a project: pools to choose from, labels to begin with and to judge by, detectors from elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thrifty.config import FilesSource
+from thrifty.data.pool import Pool
+from thrifty.data.sources import Opened, open_source
+from thrifty.detectors.catalogue import identify, open_detector
+from thrifty.errors import DataError
+from thrifty.project.project import Project
+from thrifty.store.project.rows import Model, Role, Source
+
+_POOL = ("every", "per_second", "sequences", "scale")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a pool is read, as `thrifty.data.pool.Pool`.
+
+    Attributes:
+        every: Of each video, every n-th frame.
+        per_second: Instead, so many frames a second.
+        sequences: The pictures of one folder are frames of one video.
+        scale: Pixels the detector sees per stored pixel.
+    """
+
+    every: int = 1
+    per_second: float | None = None
+    sequences: bool = False
+    scale: float = 1.0
+
+    def pool(self, path: Path, threads: int = 2) -> Pool:
+        """The pool at a path.
+
+        Raises:
+            DataError: As `Pool`.
+        """
+        return Pool(path, self.every, self.per_second, self.sequences, self.scale, threads)
+
+
+def add_pool(project: Project, path: Path, sampling: Sampling) -> bool:
+    """Add pictures and videos to choose from.
+
+    Returns:
+        Whether anything is new.
+
+    Raises:
+        DataError: The path is no pool.
+    """
+    sampling.pool(path)
+    options = {name: getattr(sampling, name) for name in _POOL}
+    name = str(path.resolve())
+    told = project.told("add pool", path=name, **options)
+    return project.store.add_source(Role.POOL, name, options, "", told)
+
+
+def add_labelled(project: Project, role: Role, source: FilesSource) -> bool:
+    """Add labels to begin with (`start`), or to judge by (`test`).
+
+    Args:
+        project: To what.
+        role: What they are for.
+        source: Where they are, by absolute paths.
+
+    Returns:
+        Whether anything is new.
+
+    Raises:
+        DataError: The set cannot be read, holds nothing, or shares frames with the other set.
+    """
+    options = source.model_dump(mode="json", exclude_defaults=True)
+    opened = _open(project, source)
+    if not any(len(drawn.objects) for drawn in opened.labels.values()):
+        raise DataError(f"{source.annotations}: holds no objects that count; check its filter")
+    other = Role.TEST if role is Role.START else Role.START
+    shared = set(opened.labels) & ids_of(project, other)
+    if shared:
+        raise DataError(
+            f"{source.annotations}: {len(shared)} of its frames are in the {other} set too (one is {min(shared)}), so the "
+            "test would be learnt by heart; separate them"
+        )
+    told = project.told(f"add {role}", path=source.annotations, options=options)
+    return project.store.add_source(role, source.annotations, options, digest(opened), told)
+
+
+def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> Model | None:
+    """Add a detector that was trained elsewhere; from now on it is the one that scores.
+
+    Args:
+        project: To what.
+        form: As on the command line: see `thrifty.detectors.catalogue`.
+        classes: Which of its classes are the project's, in the project's order; the first ones if left out.
+
+    Returns:
+        The detector, or `None` if it is the present one already.
+
+    Raises:
+        DataError: There is no such detector, or as many classes are named as the project does not have.
+        CapabilityError: What it needs is not installed.
+    """
+    wanted = len(project.settings.classes)
+    if classes is not None and len(classes) != wanted:
+        raise DataError(
+            f"{form}: {len(classes)} of its classes are named and the project has {wanted}; name one for each"
+        )
+    open_detector(form, project.device)
+    chosen = None if classes is None else tuple(classes)
+    model = Model(0, "", form, chosen, None, identify(form), None, 0.0)
+    models = project.store.models()
+    if models and (models[-1].digest, models[-1].classes) == (model.digest, chosen):
+        return None
+    told = project.told("add detector", form=form, classes=None if chosen is None else list(chosen))
+    return project.store.add_model(model, (), told)
+
+
+def pools(project: Project) -> dict[int, Source]:
+    """The project's pools by number.
+
+    Raises:
+        DataError: There is none.
+    """
+    found = {source.number: source for source in project.store.sources(Role.POOL)}
+    if not found:
+        raise DataError(
+            f"{project.folder}: has no pool to choose from; add one with `thrifty add pool PATH`"
+        )
+    return found
+
+
+def sampling_of(source: Source) -> Sampling:
+    """How a pool of the project is read."""
+    return Sampling(**dict(source.options))
+
+
+def labelled_sets(project: Project, role: Role) -> list[Opened]:
+    """The sets of one role, opened.
+
+    Raises:
+        DataError: One cannot be read any more, or is not what it was when it was added.
+    """
+    sets = []
+    for source in project.store.sources(role):
+        opened = _open(project, FilesSource.model_validate(dict(source.options)))
+        if digest(opened) != source.digest:
+            raise DataError(
+                f"{source.path}: has changed since it was added; restore it, or add it again as it is now"
+            )
+        sets.append(opened)
+    return sets
+
+
+def ids_of(project: Project, role: Role) -> set[str]:
+    """Ids of the frames of one role's sets; raises as `labelled_sets`."""
+    return {record_id for opened in labelled_sets(project, role) for record_id in opened.labels}
+
+
+def digest(opened: Opened) -> str:
+    """Identity of a labelled set."""
+    sha = hashlib.sha256()
+    for record in opened.frames.records:
+        drawn = opened.labels[record.id]
+        sha.update(repr((record, opened.frames.scale)).encode())
+        for column in (drawn.boxes, drawn.classes, drawn.ignore):
+            sha.update(column.tobytes())
+    return sha.hexdigest()[:32]
+
+
+def source_at(annotations: Path, images: Path | None, more: Mapping[str, Any]) -> FilesSource:
+    """A labelled set on this machine, with further keys as in recipes."""
+    places = {"annotations": str(annotations.resolve())}
+    if images is not None:
+        places["images"] = str(images.resolve())
+    return FilesSource.model_validate(places | dict(more))
+
+
+def _open(project: Project, source: FilesSource) -> Opened:
+    return open_source(source, Path("/"), project.settings.classes)
