@@ -15,17 +15,24 @@ from PIL import Image as Pillow
 
 from benchmarks.memory import peak_bytes
 from benchmarks.timing import Row
-from thrifty.config import DetectorSection
+from thrifty.config import ChoiceSettings, DetectorSection
 from thrifty.data.pool import Pool
+from thrifty.detectors.catalogue import NamedDetector
 from thrifty.detectors.network import PaperNetwork
 from thrifty.detectors.paper import PaperDetector, save_weights
 from thrifty.maps import ClassMaps
-from thrifty.scored_pool import Scoring, score_pool
-from thrifty.scoring.forms import DivergenceSettings
+from thrifty.scored_pool import Looking, Scoring, score_pool
+from thrifty.strategies.catalogue import make_strategy
 from thrifty.types import Frame, Need
 
 _PICTURES = 32
 _SIZES = (10_000, 1_000_000)
+
+
+def divergence() -> Looking:
+    """The paper's strategy with the paper's settings."""
+    settings = ChoiceSettings()
+    return Looking(make_strategy("divergence", settings, "benchmark"), settings)
 
 
 class Stub:
@@ -67,7 +74,7 @@ def _throughput() -> Row:
                 detector.class_maps(frames[first : first + 4])
             bare.append(time.perf_counter() - began)
             began = time.perf_counter()
-            scoring = Scoring(Pool(folder), spec, DivergenceSettings())
+            scoring = Scoring(Pool(folder), NamedDetector(spec), divergence())
             score_pool(scoring, folder / f"{attempt}.parquet")
             whole.append(time.perf_counter() - began)
     share = float(np.median(bare) / np.median(whole))
@@ -113,7 +120,7 @@ def _score_stub(size: int) -> None:
         with (folder / "list.txt").open("w") as lines:
             lines.writelines(f"{number % 100:02d}.bmp\n" for number in range(size))
         scoring = Scoring(
-            Pool(folder / "list.txt"), "benchmarks.pool:Stub", DivergenceSettings(), batch=32
+            Pool(folder / "list.txt"), NamedDetector("benchmarks.pool:Stub"), divergence(), batch=32
         )
         count = score_pool(scoring, folder / "scores.parquet")
         if count.scored != size:

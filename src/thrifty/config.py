@@ -277,7 +277,32 @@ class ScoreSection(Section):
     sigma: PositiveFloat = 3.0
 
 
-class SelectionSection(Section):
+class ChoosingSection(Section):
+    """What holds frames back, and how often a detector is asked.
+
+    Attributes:
+        exclude_current: Reach of the first temporal rule, places (Δt1); 0 switches it off.
+        exclude_later: Reach of the second, places (Δt2); 0 switches it off.
+        diversity: Scores make a shortlist of this many budgets, of which k-centre in feature space takes one; 1 switches it off.
+        balance: Scores are weighted by how rare the expected classes are among the labels, to this power; 0 switches it off.
+        passes: Stochastic passes (P), for strategies that make them.
+        same_motion: Frames of one video are the same picture if it has moved by no more than this between them, widths
+            (dense optical flow; needs the extra `flow`); off if left out.
+        same_picture: Pictures are the same if their perceptual hashes differ in no more than this many of 64 bits; off if left out.
+        members: Networks of an ensemble (M), for the strategy that trains one.
+    """
+
+    exclude_current: Count = 15
+    exclude_later: Count = 2
+    same_motion: PositiveFloat | None = None
+    same_picture: Annotated[int, Field(ge=0, le=64)] | None = None
+    diversity: Annotated[float, Field(ge=1, le=100)] = 1.0
+    balance: Annotated[float, Field(ge=0, le=10)] = 0.0
+    passes: Annotated[int, Field(ge=2)] = 30
+    members: Annotated[int, Field(ge=2)] = 5
+
+
+class SelectionSection(ChoosingSection):
     """What each cycle takes.
 
     Attributes:
@@ -288,30 +313,21 @@ class SelectionSection(Section):
             table `cost`. What a frame will cost is what the detector expects it to hold.
         spend: `greedy` (best score per cost first) or `exact` (first the set of greatest total score that breaks no rule, of at
             most 20,000 candidates). Strategies without a total score take their frames in order either way.
-        exclude_current: Reach of the first temporal rule, places (Δt1); 0 switches it off.
-        exclude_later: Reach of the second, places (Δt2); 0 switches it off.
-        same_motion: Frames of one video are the same picture if it has moved by no more than this between them, widths
-            (dense optical flow; needs the extra `flow`); off if left out.
-        same_picture: Pictures are the same if their perceptual hashes differ in no more than this many of 64 bits; off if left out.
-        diversity: Scores make a shortlist of this many budgets, of which k-centre in feature space takes one; 1 switches it off.
-        balance: Scores are weighted by how rare the expected classes are among the labels, to this power; 0 switches it off.
-        passes: Stochastic passes (P), for strategies that make them.
-        members: Networks of an ensemble (M), for the strategy that trains one.
     """
 
     budget: PositiveInt
     cycles: PositiveInt
     strategies: Annotated[tuple[str, ...], Field(min_length=1)] = ("divergence", "guided-random")
-    exclude_current: Count = 15
-    exclude_later: Count = 2
     unit: Literal["frames", "boxes", "seconds"] = "frames"
     spend: Literal["greedy", "exact"] = "greedy"
-    same_motion: PositiveFloat | None = None
-    same_picture: Annotated[int, Field(ge=0, le=64)] | None = None
-    diversity: Annotated[float, Field(ge=1, le=100)] = 1.0
-    balance: Annotated[float, Field(ge=0, le=10)] = 0.0
-    passes: Annotated[int, Field(ge=2)] = 30
-    members: Annotated[int, Field(ge=2)] = 5
+
+
+class ChoiceSettings(Section):
+    """What a single choice is made by: the tables of a recipe that strategies are made from."""
+
+    detector: DetectorSection = DetectorSection()
+    score: ScoreSection = ScoreSection()
+    selection: ChoosingSection = ChoosingSection()
 
 
 class CostSection(Section):

@@ -8,22 +8,59 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 import thrifty
 from thrifty.data.listing import PICTURES
 from thrifty.data.pool import Broken, Pool
 from thrifty.data.video import VIDEOS
-from thrifty.detectors.catalogue import identify, open_detector
+from thrifty.detectors.catalogue import DetectorSource
 from thrifty.detectors.checked import CheckedDetector, full_name
+from thrifty.detectors.viewing import look, nothing
 from thrifty.engine.local import BATCH, map_pool
-from thrifty.errors import DataError, FrameError, ScoreError
-from thrifty.maps import ClassMaps
+from thrifty.errors import CapabilityError, DataError, FrameError, ScoreError
 from thrifty.progress import Progress, Step, silent
-from thrifty.scoring.forms import DivergenceSettings, score_frames
 from thrifty.store.score_file import SHARD_SECONDS, Count, ScoreFile
-from thrifty.types import Frame, Record
+from thrifty.strategies.catalogue import Settings, check_needs, surroundings
+from thrifty.strategies.divergence import Divergence
+from thrifty.strategies.strategy import Columns, Strategy
+from thrifty.types import Annotations, Frame, Record
+from thrifty.views import Seen, View
 
 Stopping = Callable[[], AbstractContextManager[threading.Event]]
 """What watches for a wish to stop while it is open; the event tells of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """What is kept of every frame.
+
+    Attributes:
+        strategy: Observes.
+        settings: What it was made from.
+    """
+
+    strategy: Strategy
+    settings: Settings
+
+    @property
+    def views(self) -> frozenset[View[object]]:
+        """How a detector must be asked; where it is empty, none is needed."""
+        return self.strategy.views | surroundings(self.settings).views
+
+    def observe(self, seen: Seen, labels: Sequence[Annotations] | None = None) -> Columns:
+        """`B` rows of each column, as `Strategy.observe`, and of what the steps after it want to know."""
+        common = surroundings(self.settings).observe(seen)
+        return {**self.strategy.observe(seen, labels), **common}
+
+    @property
+    def identity(self) -> str:
+        """What decides the numbers."""
+        if isinstance(self.strategy, Divergence) and self.views == self.strategy.views:
+            return repr(self.strategy.settings)
+        settings = self.settings
+        common = surroundings(settings)
+        return f"{self.strategy.name} {settings.score.model_dump_json()} {settings.selection.passes} {common!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +69,16 @@ class Scoring:
 
     Attributes:
         pool: The frames.
-        detector: A form of `thrifty.detectors.catalogue`.
-        settings: Radius, regions, statistic.
+        detector: Asked about each; `None` where nobody needs to be asked.
+        looking: What is kept of what it says.
         device: `cpu` or `cuda`.
         batch: Most frames that the detector sees at once.
         save_every: Seconds after which scores are safe on disk, as `ScoreFile`.
     """
 
     pool: Pool
-    detector: str
-    settings: DivergenceSettings
+    detector: DetectorSource | None
+    looking: Looking
     device: str = "cpu"
     batch: int = BATCH
     save_every: float = SHARD_SECONDS
@@ -55,8 +92,8 @@ class Scoring:
             "per second": repr(self.pool.per_second),
             "sequences": repr(self.pool.sequences),
             "scale": repr(self.pool.scale),
-            "detector": identify(self.detector),
-            "score": repr(self.settings),
+            "detector": self.detector.identity if self.detector and self.looking.views else "none",
+            "score": self.looking.identity,
             "thrifty": thrifty.__version__,
         }
 
@@ -93,17 +130,24 @@ def score_pool(
         known = file.finished()
         if known is not None:
             return known
-        detector = open_detector(scoring.detector, scoring.device)
+        detector = _asked(scoring)
 
-        def finish(frames: Sequence[Frame], maps: ClassMaps) -> list[float]:
+        def ask(frames: Sequence[Frame]) -> Seen:
+            return look(detector, frames, scoring.looking.views) if detector else nothing(frames)
+
+        def finish(frames: Sequence[Frame], seen: Seen) -> list[Columns]:
             try:
-                return score_frames(maps, scoring.settings).tolist()
+                columns = scoring.looking.observe(seen)
             except ScoreError as error:
                 raise error.named([full_name(frame) for frame in frames]) from error
+            return [
+                {name: np.asarray(values[number]) for name, values in columns.items()}
+                for number in range(len(frames))
+            ]
 
         stream = _large_enough(detector, scoring.pool.stream(file.done()))
         with stopping() as stop:
-            results = map_pool(detector.class_maps, finish, stream, scoring.batch, stop)
+            results = map_pool(ask, finish, stream, scoring.batch, stop)
             with closing(results), progress("scoring", 0, "frames") as step:
                 _keep(results, file, step)
         if stop.is_set():
@@ -116,7 +160,26 @@ def score_pool(
         return file.finish()
 
 
-def _keep(results: Iterator[tuple[Record, float] | Broken], file: ScoreFile, step: Step) -> None:
+def _asked(scoring: Scoring) -> CheckedDetector | None:
+    """The detector, if anybody asks it.
+
+    Raises:
+        CapabilityError: The strategy needs one, and there is none, or none that can give what it needs.
+    """
+    strategy = scoring.looking.strategy
+    if not scoring.looking.views:
+        return None
+    if scoring.detector is None:
+        raise CapabilityError(
+            f"strategy '{strategy.name}' needs a detector; name one with --detector, or take one that needs none, such as "
+            "guided-random"
+        )
+    detector = scoring.detector.open(scoring.device)
+    check_needs(strategy, scoring.looking.settings, detector.gives)
+    return detector
+
+
+def _keep(results: Iterator[tuple[Record, Columns] | Broken], file: ScoreFile, step: Step) -> None:
     try:
         for result in results:
             if isinstance(result, Broken):
@@ -130,11 +193,11 @@ def _keep(results: Iterator[tuple[Record, float] | Broken], file: ScoreFile, ste
 
 
 def _large_enough(
-    detector: CheckedDetector, stream: Iterator[Frame | Broken]
+    detector: CheckedDetector | None, stream: Iterator[Frame | Broken]
 ) -> Iterator[Frame | Broken]:
     """The same stream; a frame that the detector cannot take is passed on as broken."""
     for item in stream:
-        if isinstance(item, Frame):
+        if isinstance(item, Frame) and detector is not None:
             try:
                 detector.check_size(item)
             except FrameError as error:

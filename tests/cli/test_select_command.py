@@ -179,3 +179,15 @@ def test_an_earlier_choice_that_is_none_is_refused(
     if content is not None:
         path.write_text(content)
     assert message in fails(scores, "-b", 1, "--out", tmp_path / "out.csv", "--earlier", path)
+
+
+def test_a_random_choice_needs_no_detector(tiny: TinyData, tmp_path: Path) -> None:
+    out = tmp_path / "chosen.csv"
+    arguments = (tiny.root / "clip.avi", "--strategy", "guided-random", "-b", 2, "--out", out)
+    chosen(*arguments)
+    found = rows(out)
+    assert abs(int(found[0]["frame"]) - int(found[1]["frame"])) > 15
+    assert found[0]["reason"].startswith("rank 1 of 40 by a random draw")
+    assert "unknown strategy 'luck'" in fails(
+        tiny.root / "clip.avi", "--strategy", "luck", "-b", 2, "--out", tmp_path / "other.csv"
+    )

@@ -3,16 +3,22 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from thrifty.data.pool import Broken, Done
 from thrifty.errors import DataError, RunError
 from thrifty.store import score_file
+from thrifty.store.columns import Columns
 from thrifty.store.score_file import Count, ScoreFile
 from thrifty.types import Record
 
 JOB = {"pool": "here", "detector": "mine"}
+
+
+def score(value: float) -> Columns:
+    return {"score": np.array(value)}
 
 
 def record(number: int) -> Record:
@@ -23,7 +29,7 @@ def test_shards_become_one_file_and_go(tmp_path: Path) -> None:
     out = tmp_path / "scores.parquet"
     with ScoreFile(out, JOB, rows=3) as file:
         for number in range(8):
-            file.add(record(number), number / 2)
+            file.add(record(number), score(number / 2))
         file.add_broken(Broken("x.jpg", None, "no picture, says 'x'"))
         assert file.finish() == Count(8, 1)
     table = pq.read_table(out).to_pydict()
@@ -44,7 +50,7 @@ def test_an_unfinished_file_is_taken_up_again(tmp_path: Path) -> None:
     out = tmp_path / "scores.parquet"
     with ScoreFile(out, JOB, rows=3) as file:
         for number in range(5):
-            file.add(record(number), 1.0)
+            file.add(record(number), score(1.0))
     assert not out.exists()
     with ScoreFile(out, JOB, rows=3) as file:
         assert file.finished() is None
@@ -58,7 +64,7 @@ def test_an_unfinished_file_is_taken_up_again(tmp_path: Path) -> None:
 def test_another_job_s_files_are_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "scores.parquet"
     with ScoreFile(out, JOB) as file:
-        file.add(record(0), 1.0)
+        file.add(record(0), score(1.0))
     with pytest.raises(RunError, match="unfinished scores of another pool"), ScoreFile(out, {}):
         pass
     with ScoreFile(out, JOB) as file:
@@ -89,7 +95,7 @@ def test_a_missing_folder_and_a_damaged_shard_are_named(tmp_path: Path) -> None:
         pass
     out = tmp_path / "s.parquet"
     with ScoreFile(out, JOB) as file:
-        file.add(record(0), 1.0)
+        file.add(record(0), score(1.0))
     shard = tmp_path / "s.parquet.parts" / "00000000.parquet"
     shard.write_bytes(b"half")
     with (
@@ -110,7 +116,7 @@ def test_nothing_is_left_where_nothing_was_scored(tmp_path: Path) -> None:
     (parts / ".lock").touch()
     (parts / "job.json").write_text("{}")
     with ScoreFile(out, JOB) as file:
-        file.add(record(0), 1.0)
+        file.add(record(0), score(1.0))
     with ScoreFile(out, JOB) as file:
         assert file.finish() == Count(1, 0)
 
@@ -118,7 +124,7 @@ def test_nothing_is_left_where_nothing_was_scored(tmp_path: Path) -> None:
 def test_shards_that_do_not_say_whose_they_are_belong_to_nobody(tmp_path: Path) -> None:
     out = tmp_path / "s.parquet"
     with ScoreFile(out, JOB) as file:
-        file.add(record(0), 1.0)
+        file.add(record(0), score(1.0))
     (tmp_path / "s.parquet.parts" / "job.json").unlink()
     before = sorted(path.name for path in tmp_path.rglob("*"))
     with pytest.raises(RunError, match="unfinished scores of another pool"), ScoreFile(out, JOB):
@@ -142,7 +148,7 @@ def test_a_process_that_dies_while_it_finishes_leaves_nothing_in_the_end(
     out = tmp_path / "s.parquet"
     with ScoreFile(out, JOB) as file:
         for number in range(4):
-            file.add(record(number), 1.0)
+            file.add(record(number), score(1.0))
         file.add_broken(Broken("x.jpg", None, "no picture"))
     steps: list[str] = []
 
@@ -182,7 +188,7 @@ def test_somebody_s_own_list_beside_the_scores_is_left_alone(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == [own.name]
     own.unlink()
     with ScoreFile(out, JOB) as file:
-        file.add(record(0), 1.0)
+        file.add(record(0), score(1.0))
         own.write_text("mine")
         with pytest.raises(RunError, match="belongs to no scores"):
             file.finish()
@@ -199,7 +205,7 @@ def test_many_small_shards_become_few_row_groups(
     out = tmp_path / "s.parquet"
     with ScoreFile(out, JOB, rows=2) as file:
         for number in range(250):
-            file.add(record(number), number / 2)
+            file.add(record(number), score(number / 2))
         assert len(list((tmp_path / "s.parquet.parts").glob("*.parquet"))) == 125
         file.finish()
     assert pq.read_metadata(out).num_row_groups == 3
@@ -208,15 +214,15 @@ def test_many_small_shards_become_few_row_groups(
 
 def test_rows_are_safe_on_disk_as_soon_as_asked(tmp_path: Path) -> None:
     with ScoreFile(tmp_path / "s.parquet", JOB, rows=100, seconds=0) as file:
-        file.add(record(0), 1.0)
+        file.add(record(0), score(1.0))
         assert file.count() == Count(1, 0)
 
 
 def test_a_name_that_is_no_text_costs_no_rows(tmp_path: Path) -> None:
     out = tmp_path / "s.parquet"
     with ScoreFile(out, JOB) as file:
-        file.add(record(0), 1.0)
+        file.add(record(0), score(1.0))
         file.add_broken(Broken("a\udcff.jpg", None, "a\udcff.jpg: no picture"))
-        file.add(record(1), 1.0)
+        file.add(record(1), score(1.0))
         assert file.finish() == Count(2, 1)
     assert "a\\udcff.jpg" in (tmp_path / "s.unreadable.csv").read_text()

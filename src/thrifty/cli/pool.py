@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -34,6 +34,10 @@ from thrifty.data.pool import Pool
 from thrifty.detectors.forms import FORMS
 from thrifty.errors import RunError, ScoreError
 from thrifty.files import replace_file
+
+if TYPE_CHECKING:
+    from thrifty.config import ChoosingSection, ScoreSection
+    from thrifty.scored_pool import Looking
 
 
 def score(
@@ -73,25 +77,73 @@ def score(
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Score every frame of a pool: one row a frame, higher means more worth labelling."""
+    from thrifty.config import ScoreSection
+
+    _score(
+        Pool(
+            pool,
+            every=every,
+            per_second=per_second,
+            sequences=sequences,
+            scale=scale,
+            threads=os.cpu_count() or 1,
+        ),
+        detector,
+        out,
+        looking_by(
+            "divergence",
+            ScoreSection(
+                preset=preset,
+                radius=radius,
+                region=region,
+                statistic=statistic,
+                top=top,
+                quantile=quantile,
+            ),
+        ),
+        device,
+        batch,
+        save_every,
+    )
+
+
+def looking_by(
+    strategy: str,
+    score: ScoreSection | None = None,
+    selection: ChoosingSection | None = None,
+) -> Looking:
+    """A strategy with the settings that a command has options for.
+
+    Raises:
+        RecipeError: There is no such strategy.
+    """
+    from thrifty.config import ChoiceSettings, ChoosingSection, ScoreSection
+    from thrifty.scored_pool import Looking
+    from thrifty.strategies.catalogue import make_strategy
+
+    settings = ChoiceSettings(
+        score=score or ScoreSection(), selection=selection or ChoosingSection()
+    )
+    return Looking(make_strategy(strategy, settings, "--strategy"), settings)
+
+
+def _score(
+    frames: Pool,
+    detector: str | None,
+    out: Path,
+    looking: Looking,
+    device: Device,
+    batch: int,
+    save_every: float,
+) -> None:
+    from thrifty.detectors.catalogue import NamedDetector
     from thrifty.scored_pool import Scoring, score_pool
-    from thrifty.scoring.forms import DivergenceSettings
-    from thrifty.scoring.regions import RegionSettings
     from thrifty.store.score_file import unreadable_beside
 
-    base = DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
-    regions = RegionSettings(region, base.regions.tiling, statistic, top, quantile)
-    settings = DivergenceSettings(base.radius if radius is None else radius, regions)
-    frames = Pool(
-        pool,
-        every=every,
-        per_second=per_second,
-        sequences=sequences,
-        scale=scale,
-        threads=os.cpu_count() or 1,
-    )
-    scoring = Scoring(frames, detector, settings, device_of(device), batch, save_every)
+    source = None if detector is None else NamedDetector(detector)
+    scoring = Scoring(frames, source, looking, device_of(device), batch, save_every)
     with ConsoleProgress(Console(stderr=True)) as progress:
-        count = score_pool(scoring, out, progress, _stopping)
+        count = score_pool(scoring, out, progress, stopping)
     if count.earlier:
         files = f"{out} and {unreadable_beside(out)}" if count.broken else str(out)
         typer.echo(
@@ -121,8 +173,15 @@ def select(
         ),
     ],
     detector: Annotated[
-        str | None, typer.Option(help=f"Your detector: {FORMS}. Not needed for a file of scores.")
+        str | None,
+        typer.Option(
+            help=f"Your detector: {FORMS}. Not needed for a file of scores, nor for a random choice."
+        ),
     ] = None,
+    strategy: Annotated[
+        str, typer.Option(help="What chooses: see docs/strategies.md.")
+    ] = "divergence",
+    seed: Annotated[int, typer.Option(min=0, help="Decides what is left to chance.")] = 0,
     earlier: Annotated[
         list[Path] | None,
         typer.Option(
@@ -146,49 +205,44 @@ def select(
     batch: BatchOption = 4,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Choose the frames to label next: the highest scores, smoothed in time, none too close to another.
+    """Choose the frames to label next: the highest scores, smoothed in time, none too close to another; or by another strategy.
 
     Of a pool that is scored here the scores are kept beside the choice, and used when the same command runs again.
     """
-    from thrifty.scoring.smoothing import gaussian_weights
+    from thrifty.config import ChoosingSection, ScoreSection
     from thrifty.selected_pool import NOTHING, select_frames
-    from thrifty.selection.closeness import Rules
     from thrifty.store.choice_file import check_name, read_choices, read_scores, write_choice
 
     check_name(out)
     known = read_choices(earlier) if earlier else NOTHING
+    looking = looking_by(
+        strategy,
+        ScoreSection(preset=preset, smoothing=smoothing),
+        ChoosingSection(exclude_current=apart, exclude_later=apart_from_earlier),
+    )
     scores = pool
     if pool.suffix.lower() != ".parquet":
-        if detector is None:
+        if detector is None and looking.views:
             raise RunError(
                 f"{pool}: is no file of scores (.parquet), so --detector must say what shall score it"
             )
         scores = out.with_name(f"{out.stem}.scores.parquet")
-        score(
+        frames = Pool(
             pool,
-            detector,
-            scores,
-            preset,
             every=every,
             per_second=per_second,
             sequences=sequences,
             scale=scale,
-            batch=batch,
-            device=device,
+            threads=os.cpu_count() or 1,
         )
-    rows = select_frames(
-        read_scores(scores),
-        budget,
-        Rules(apart, apart_from_earlier),
-        gaussian_weights(smoothing),
-        known,
-    )
+        _score(frames, detector, scores, looking, device, batch, 10.0)
+    rows = select_frames(read_scores(scores), budget, looking, known, seed=seed).rows
     write_choice(rows, out)
     typer.echo(f"{len(rows)} frames chosen: {out}")
 
 
 @contextmanager
-def _stopping() -> Iterator[threading.Event]:
+def stopping() -> Iterator[threading.Event]:
     """Take Ctrl-C and a kill for a wish to stop in good order; the second one interrupts."""
     wished = threading.Event()
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from thrifty.config import DetectorSection
 from thrifty.detectors.paper import Weights, save_weights
+from thrifty.store.columns import arrays_of, columns_of, shapes_of
 from thrifty.store.schema import Artifact, Key
 from thrifty.store.store import RunStore
 from thrifty.strategies.strategy import Columns
 from thrifty.types import Detections
-
-_SHAPES = "shapes"
 
 
 def write_weights(
@@ -48,27 +45,14 @@ def write_columns(
         ids: `N` ids.
         columns: Arrays with `N` rows.
     """
-    arrays: list[pa.Array] = [pa.array(list(ids), pa.string())]
-    for values in columns.values():
-        flat = pa.array(np.ascontiguousarray(values).reshape(-1))
-        width = int(np.prod(values.shape[1:]))
-        arrays.append(flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, width))
-    shapes = {name: list(values.shape[1:]) for name, values in columns.items()}
-    table = pa.table(arrays, names=["id", *columns])
-    table = table.replace_schema_metadata({_SHAPES: json.dumps(shapes)})
-    return _write(store, key, kind, table)
+    table = pa.table({"id": pa.array(list(ids), pa.string()), **arrays_of(columns)})
+    return _write(store, key, kind, table.replace_schema_metadata(shapes_of(columns)))
 
 
 def read_columns(store: RunStore, key: Key, kind: str) -> tuple[list[str], Columns]:
     """What `write_columns` wrote: ids and columns."""
     table = pq.read_table(store.file(key, kind))
-    shapes = json.loads((table.schema.metadata or {}).get(_SHAPES.encode(), b"{}"))
-    columns = {}
-    for name, shape in shapes.items():
-        column = table[name].combine_chunks()
-        flat = column.flatten() if shape else column
-        columns[name] = flat.to_numpy(zero_copy_only=False).reshape(len(table), *shape)
-    return table["id"].to_pylist(), columns
+    return table["id"].to_pylist(), columns_of(table)
 
 
 def write_detections(store: RunStore, key: Key, detections: dict[str, Detections]) -> Artifact:

@@ -21,7 +21,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from thrifty.data.stills import content_hash
 from thrifty.detectors import transformers
@@ -53,6 +55,39 @@ def open_detector(spec: str, device: str = "cpu") -> CheckedDetector:
     kind, rest = _split(spec)
     with in_one_line(f"--detector {spec}: cannot be opened", f"correct it, or use {FORMS}"):
         return CheckedDetector(f"--detector {spec}", _make(spec, kind, rest, device))
+
+
+class DetectorSource(Protocol):
+    """A detector before it is loaded."""
+
+    @property
+    def identity(self) -> str:
+        """What decides its outputs: equal for equal outputs."""
+        ...
+
+    def open(self, device: str) -> CheckedDetector:
+        """Load it onto `cpu` or `cuda`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDetector:
+    """A detector by its form.
+
+    Attributes:
+        spec: One of the forms of this module.
+    """
+
+    spec: str
+
+    @property
+    def identity(self) -> str:
+        """As `identify`."""
+        return identify(self.spec)
+
+    def open(self, device: str) -> CheckedDetector:
+        """As `open_detector`."""
+        return open_detector(self.spec, device)
 
 
 def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:

@@ -7,17 +7,20 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from thrifty.detectors.protocol import DenseDetector
 from thrifty.errors import CapabilityError, DataError, FrameError
 from thrifty.maps import ClassMaps
-from thrifty.types import Frame, Need
+from thrifty.types import Detections, Frame, Need
 
 _NAMED = 4
 _PACKAGE = str(Path(__file__).parents[1])
 _DOCS = "see docs/detectors.md"
+_METHODS = {Need.CLASS_MAPS: "class_maps", Need.BOXES: "detect"}
 
 
 class CheckedDetector:
@@ -28,20 +31,19 @@ class CheckedDetector:
         detector: Any detector; its `smallest`, if it has one, is the least side of `Frame.image` that it takes, pixels.
 
     Raises:
-        CapabilityError: It gives no class maps.
+        CapabilityError: It gives neither class maps nor boxes.
     """
 
     def __init__(self, name: str, detector: DenseDetector) -> None:
         self._name = name
-        self._detector = detector
+        # What it gives is looked up before anything else of it is asked.
+        self._detector: Any = detector
         self._smallest = int(getattr(detector, "smallest", 1))
         self.gives: frozenset[Need] = frozenset(getattr(detector, "gives", ()))
-        if Need.BOXES in self.gives and Need.CLASS_MAPS not in self.gives:
-            raise CapabilityError(
-                f"{name}: gives no class maps, boxes alone, and a score is made of class maps; take a detector that tells "
-                "classes densely. Of the strategies, those fit it that look at boxes, such as margin-sum (docs/strategies.md)"
-            )
-        if Need.CLASS_MAPS not in self.gives or not callable(getattr(detector, "class_maps", None)):
+        able = {
+            need for need, method in _METHODS.items() if callable(getattr(detector, method, None))
+        }
+        if not self.gives & able:
             raise CapabilityError(
                 f"{name}: gives no class maps ('gives' must hold Need.CLASS_MAPS, and 'class_maps' make them)"
             )
@@ -68,15 +70,52 @@ class CheckedDetector:
         Raises:
             FrameError: As `check_size`.
             DataError: The detector fails on them.
-            CapabilityError: What it returns is no class maps, or those of another number of frames.
+            CapabilityError: It gives boxes alone; or what it returns is no class maps, or those of another number of frames.
         """
+        if Need.CLASS_MAPS not in self.gives:
+            raise CapabilityError(
+                f"{self._name}: gives no class maps, boxes alone, and a score is made of class maps; take a detector that "
+                "tells classes densely. Of the strategies, those fit it that look at boxes, such as margin-sum "
+                "(docs/strategies.md)"
+            )
+        with self._asked(frames):
+            maps: object = self._detector.class_maps(frames)
+        return self._checked(maps, frames)
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Boxes of a batch, as `thrifty.detectors.protocol.Detector`; raises as `class_maps`."""
+        with self._asked(frames):
+            found: list[Detections] = list(self._detector.detect(frames))
+        if len(found) != len(frames):
+            raise CapabilityError(
+                f"{self._name}: gives boxes of {len(found)} frames for {len(frames)} ({full_names(frames)}); return one "
+                "entry for each frame, in their order"
+            )
+        return found
+
+    def passes(self, frames: Sequence[Frame], count: int, drop: float) -> list[ClassMaps]:
+        """Class maps with dropout left on, as `thrifty.detectors.protocol.Detector`; raises as `class_maps`."""
+        with self._asked(frames):
+            made: list[object] = list(self._detector.passes(frames, count, drop))
+        return [self._checked(maps, frames) for maps in made]
+
+    def features(self, frames: Sequence[Frame], layer: Literal["last", "deep"]) -> Tensor:
+        """Features of a batch, as `thrifty.detectors.protocol.Detector`; raises as `class_maps`."""
+        with self._asked(frames):
+            found: Tensor = self._detector.features(frames, layer)
+        return found
+
+    @contextmanager
+    def _asked(self, frames: Sequence[Frame]) -> Iterator[None]:
         for frame in frames:
             self.check_size(frame)
         with (
             in_one_line(f"{self._name}: fails on {full_names(frames)}", f"correct it ({_DOCS})"),
             torch.inference_mode(),
         ):
-            maps: object = self._detector.class_maps(frames)
+            yield
+
+    def _checked(self, maps: object, frames: Sequence[Frame]) -> ClassMaps:
         if not isinstance(maps, ClassMaps):
             raise CapabilityError(
                 f"{self._name}: gives {type(maps).__name__} for {full_names(frames)}; return thrifty.maps.ClassMaps ({_DOCS})"

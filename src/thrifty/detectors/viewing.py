@@ -52,8 +52,16 @@ def look(
     answers = {view: _answer(view, detector, frames, members) for view in others}
     if boxes:
         answers |= dict.fromkeys(boxes, detector.detect(frames))
-    sizes = [(frame.record.width, frame.record.height) for frame in frames]
-    return Seen(answers, len(frames), sizes)
+    return Seen(answers, len(frames), _sizes(frames))
+
+
+def nothing(frames: Sequence[Frame]) -> Seen:
+    """What is seen of frames where no detector is asked."""
+    return Seen({}, len(frames), _sizes(frames))
+
+
+def _sizes(frames: Sequence[Frame]) -> list[tuple[int, int]]:
+    return [(frame.record.width, frame.record.height) for frame in frames]
 
 
 def _answer(

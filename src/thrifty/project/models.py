@@ -58,7 +58,7 @@ class ProjectDetector:
             CapabilityError: What it needs is not installed.
         """
         if self.model.form is not None:
-            return open_detector(self.model.form, device)  # type: ignore[return-value]
+            return open_detector(self.model.form, device)
         settings = self.project.settings
         kind = trainable(settings.detector, settings.training.negatives)
         weights = load_weights(self.file)

@@ -23,12 +23,14 @@ import pyarrow.parquet as pq
 
 from thrifty.errors import DataError, RunError
 from thrifty.files import replace_file
+from thrifty.store.columns import SHAPES, Columns, columns_of
 from thrifty.store.score_file import pool_of
 from thrifty.timeline import STILL, Timeline
-from thrifty.types import FloatArray, IntArray
+from thrifty.types import FloatArray, IntArray, Record
 
 ENDINGS = (".csv", ".jsonl", ".parquet", ".json")
-_NEEDED = ("id", "source", "score")
+_NEEDED = ("id", "source")
+_SCORE = "score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,12 @@ class ScoredFrames:
     @property
     def scores(self) -> FloatArray:
         """`N` float64."""
-        return np.asarray(self.table["score"].to_numpy(), dtype=np.float64)
+        return np.asarray(self.table[_SCORE].to_numpy(), dtype=np.float64)
+
+    @property
+    def observed(self) -> Columns:
+        """All that was observed of each frame: `N` rows a column."""
+        return columns_of(self.table)
 
     def timeline(self, numbers: dict[str, int]) -> Timeline:
         """Where the frames stand in time, sequences numbered as in `numbers`, which grows by those it lacks."""
@@ -98,11 +105,25 @@ class ScoredFrames:
 
     def without(self, ids: Iterable[str]) -> ScoredFrames:
         """The frames but for some."""
-        gone = pa.array(sorted(set(ids)), pa.string())
-        keep = pc.invert(pc.is_in(self.table["id"], gone))
+        return self._where(pc.invert(self._among(ids)))
+
+    def only(self, ids: Iterable[str]) -> ScoredFrames:
+        """Some of the frames."""
+        return self._where(self._among(ids))
+
+    def _among(self, ids: Iterable[str]) -> pa.Array:
+        return pc.is_in(self.table["id"], pa.array(sorted(set(ids)), pa.string()))
+
+    def _where(self, keep: pa.Array) -> ScoredFrames:
         return ScoredFrames(self.table.filter(keep).combine_chunks(), self.root)
 
-    def row(self, rank: int, index: int, smoothed: float, reason: str) -> ChosenRow:
+    def records(self) -> list[Record]:
+        """All frames as records; a size that the file does not tell is a pixel."""
+        names = {"sequence", "place", "frame", "width", "height"} & set(self.table.column_names)
+        rows = self.table.select(["id", "source", *sorted(names)]).to_pylist()
+        return [_record(row) for row in rows]
+
+    def row(self, rank: int, index: int, score: float, smoothed: float, reason: str) -> ChosenRow:
         """A chosen frame, for writing."""
         values: Mapping[str, Any] = {
             name: column[0].as_py()
@@ -116,7 +137,7 @@ class ScoredFrames:
             str(values["id"]),
             source if self.root is None else str(self.root / source),
             values.get("frame"),
-            float(values["score"]),
+            score,
             smoothed,
             reason,
             values.get("sequence"),
@@ -144,8 +165,23 @@ def ids_of(frames: ScoredFrames) -> Ids:
     return Ids(frames.table["id"].combine_chunks())
 
 
+def _record(row: Mapping[str, Any]) -> Record:
+    place = row.get("place")
+    return Record(
+        str(row["id"]),
+        str(row["source"]),
+        row.get("width") or 1,
+        row.get("height") or 1,
+        None if place is None else row.get("sequence"),
+        None if row.get("sequence") is None else place,
+        row.get("frame"),
+    )
+
+
 def read_scores(path: Path) -> ScoredFrames:
     """Scores as `thrifty score` writes them, or anybody's: Parquet with the columns id, source and score.
+
+    What thrifty has observed for a strategy of another kind needs no score.
 
     Raises:
         DataError: It cannot be read, lacks a column or rows, or an id or a score is missing.
@@ -156,12 +192,14 @@ def read_scores(path: Path) -> ScoredFrames:
         raise DataError(
             f"{path}: cannot be read as Parquet ({_line(error)}); check the path"
         ) from error
-    lacking = [name for name in _NEEDED if name not in table.column_names]
+    own = json.loads((table.schema.metadata or {}).get(SHAPES, b"{}"))
+    needed = _NEEDED if own else (*_NEEDED, _SCORE)
+    lacking = [name for name in needed if name not in table.column_names]
     if lacking:
         raise DataError(
-            f"{path}: has no column '{lacking[0]}'; scores need {', '.join(_NEEDED)}, and sequence and place for video"
+            f"{path}: has no column '{lacking[0]}'; scores need {', '.join(needed)}, and sequence and place for video"
         )
-    table = _cast(path, table).combine_chunks()
+    table = _cast(path, table, needed, own).combine_chunks()
     if not len(table):
         raise DataError(f"{path}: holds no frames")
     return ScoredFrames(_distinct(table), pool_of(path))
@@ -188,15 +226,20 @@ _TYPES = {
 }
 
 
-def _cast(path: Path, table: pa.Table) -> pa.Table:
-    columns = {name: kind for name, kind in _TYPES.items() if name in table.column_names}
+def _cast(
+    path: Path, table: pa.Table, needed: Sequence[str], own: Mapping[str, object]
+) -> pa.Table:
+    """The columns that mean something, of the types they should be."""
+    known = {name: kind for name, kind in _TYPES.items() if name in table.column_names}
+    kinds = known | {name: table.schema.field(name).type for name in own if name not in known}
+    schema = pa.schema(list(kinds.items()), table.schema.metadata if own else None)
     try:
-        cast = table.select(list(columns)).cast(pa.schema(list(columns.items())))
+        cast = table.select(list(kinds)).cast(schema)
     except pa.ArrowException as error:
         raise DataError(
             f"{path}: a column is of another type than it should be ({_line(error)}); correct it"
         ) from error
-    for name in _NEEDED:
+    for name in needed:
         if cast[name].null_count:
             raise DataError(f"{path}: a frame has no {name}; leave the frame out, or correct it")
     return cast

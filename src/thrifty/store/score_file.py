@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -26,6 +27,7 @@ from filelock import FileLock, Timeout
 from thrifty.data.pool import Broken, Done
 from thrifty.errors import DataError, RunError
 from thrifty.files import replace_file
+from thrifty.store.columns import Columns, arrays_of, shapes_of
 from thrifty.types import Record
 
 SHARD_ROWS = 4096
@@ -43,10 +45,9 @@ _SCHEMA = pa.schema(
         ("frame", pa.int64()),
         ("width", pa.int32()),
         ("height", pa.int32()),
-        ("score", pa.float64()),
     ]
 )
-_SHARD_SCHEMA = _SCHEMA.append(pa.field("reason", pa.string()))
+_REASON = pa.field("reason", pa.string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ class ScoreFile:
     """Scores of a pool on their way to `path`. Use it as a context manager.
 
     Args:
-        path: The Parquet file to be: `id`, `source`, `sequence`, `place`, `frame`, `width`, `height`, `score`, one row
-            a frame in the order of the pool.
+        path: The Parquet file to be: `id`, `source`, `sequence`, `place`, `frame`, `width`, `height`, and what was observed
+            of each frame (`score`), one row a frame in the order of the pool.
         job: Everything that decides the scores. Shards and files of another job are never mixed with this one's.
         rows: Rows of a shard.
         seconds: After this many, rows become a shard even if they are fewer; what a `kill -9` loses is no older.
@@ -109,6 +110,7 @@ class ScoreFile:
         self._listed = self._parts / "unreadable.csv"
         self._lock = FileLock(self._parts / ".lock")
         self._rows: list[dict[str, object]] = []
+        self._observed: list[Columns] = []
         self._shards = 0
         self._written = time.monotonic()
 
@@ -175,8 +177,9 @@ class ScoreFile:
             scored += table["reason"].null_count
         return Count(scored, broken)
 
-    def add(self, record: Record, score: float) -> None:
-        """A frame's score; it is safe on disk once its shard is full or some seconds have passed."""
+    def add(self, record: Record, observed: Columns) -> None:
+        """A frame, and its row of every column; it is safe on disk once its shard is full or some seconds have passed."""
+        self._observed.append(observed)
         self._append(
             {
                 "id": record.id,
@@ -186,7 +189,6 @@ class ScoreFile:
                 "frame": record.frame,
                 "width": record.width,
                 "height": record.height,
-                "score": score,
             }
         )
 
@@ -200,10 +202,10 @@ class ScoreFile:
             if not self._shards:
                 replace_file(self._note, self._job)
             buffer = io.BytesIO()
-            pq.write_table(pa.Table.from_pylist(self._rows, _SHARD_SCHEMA), buffer)
+            pq.write_table(_shard(self._rows, self._observed), buffer)
             replace_file(self._parts / f"{self._shards:08d}.parquet", buffer.getvalue())
-            # An interrupt does not come between two bare assignments; elsewhere it would repeat rows.
-            self._shards, self._rows = self._shards + 1, []
+            # An interrupt does not come between bare assignments; elsewhere it would repeat rows.
+            self._shards, self._rows, self._observed = self._shards + 1, [], []
         self._written = time.monotonic()
 
     def finish(self) -> Count:
@@ -277,13 +279,15 @@ class ScoreFile:
         return sorted(self._parts.glob("????????.parquet"))
 
     def _merge(self, whole: Path, count: Count) -> None:
-        metadata = {_JOB: self._job, _BROKEN: str(count.broken).encode()}
-        schema = _SCHEMA.with_metadata(metadata)
+        shards = self._shard_files()
+        schema = _widest(shards)
+        metadata = {_JOB: self._job, _BROKEN: str(count.broken).encode(), **(schema.metadata or {})}
+        schema = schema.remove(schema.get_field_index(_REASON.name)).with_metadata(metadata)
         with pq.ParquetWriter(whole, schema, compression="zstd") as writer:
-            for table in _grouped(self._shard_files()):
-                sound = table.filter(pc.is_null(table["reason"])).drop_columns(["reason"])
+            for table in _grouped(shards):
+                sound = table.filter(pc.is_null(table[_REASON.name]))
                 if len(sound):
-                    writer.write_table(sound.cast(schema))
+                    writer.write_table(sound.select(schema.names).cast(schema))
         _settle(whole)
 
     def _list_broken(self) -> None:
@@ -300,6 +304,26 @@ class ScoreFile:
         if self._listed.exists():
             self._refuse_foreign_list()
             self._listed.replace(self.unreadable)
+
+
+def _shard(rows: Sequence[Mapping[str, object]], observed: Sequence[Columns]) -> pa.Table:
+    """Rows in the order given; what could not be decoded has no columns of its own."""
+    table = pa.Table.from_pylist(list(rows), _SCHEMA.append(_REASON))
+    if not observed:
+        return table
+    columns = {name: np.stack([np.asarray(row[name]) for row in observed]) for name in observed[0]}
+    sound = pc.is_null(table[_REASON.name]).to_numpy()
+    places = np.where(sound, np.cumsum(sound) - 1, -1)
+    taken = pa.array(places, mask=~sound)
+    for name, array in arrays_of(columns).items():
+        table = table.append_column(name, array.take(taken))
+    return table.replace_schema_metadata(shapes_of(columns))
+
+
+def _widest(shards: Sequence[Path]) -> pa.Schema:
+    """The schema of the shards; one that holds nothing but undecodable frames has fewer columns."""
+    schemas = [pq.read_schema(shard) for shard in shards]
+    return max(schemas, key=len, default=_SCHEMA.append(_REASON))
 
 
 def _storable(value: object) -> object:
@@ -320,12 +344,12 @@ def _grouped(shards: Sequence[Path]) -> Iterator[pa.Table]:
         held.append(_read(shard))
         if len(held) == _GROUP_SHARDS:
             # A table takes far more memory than a row.
-            held = [pa.concat_tables(held).combine_chunks()]
+            held = [pa.concat_tables(held, promote_options="default").combine_chunks()]
         if sum(map(len, held)) >= _GROUP_ROWS:
-            yield pa.concat_tables(held)
+            yield pa.concat_tables(held, promote_options="default")
             held = []
     if held:
-        yield pa.concat_tables(held)
+        yield pa.concat_tables(held, promote_options="default")
 
 
 def _read(shard: Path, columns: list[str] | None = None) -> pa.Table:

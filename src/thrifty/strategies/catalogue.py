@@ -6,14 +6,24 @@ function from a recipe to a `Strategy`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import entry_points
+from typing import Protocol
 
 import numpy as np
 
-from thrifty.config import Preset, Recipe, Statistic, Window
+from thrifty.config import (
+    ChoosingSection,
+    DetectorSection,
+    Preset,
+    Recipe,
+    ScoreSection,
+    SelectionSection,
+    Statistic,
+    Window,
+)
 from thrifty.errors import CapabilityError, RecipeError
 from thrifty.scoring import box_scores
 from thrifty.scoring.box_scores import Aggregate
@@ -47,95 +57,109 @@ GROUP = "thrifty.strategies"
 _PLAIN = np.ones(1)
 _FREE = Rules(0, 0)
 
-Factory = Callable[[Recipe], Strategy]
+
+class Settings(Protocol):
+    """What strategies are made from: a recipe, or what else has these tables."""
+
+    @property
+    def score(self) -> ScoreSection:
+        """Equations 1 to 6."""
+        ...
+
+    @property
+    def selection(self) -> ChoosingSection:
+        """What holds frames back, and how often a detector is asked."""
+        ...
+
+    @property
+    def detector(self) -> DetectorSection:
+        """Which classes are told apart."""
+        ...
+
+
+Factory = Callable[[Settings], Strategy]
 
 _MEMBERS = ("name", "views", "looks_back", "cycles", "observe", "score_map", "decide")
 
 
-def rules_of(recipe: Recipe) -> Rules:
+def rules_of(settings: Settings) -> Rules:
     """What holds frames back, by the recipe."""
-    settings = recipe.selection
+    chosen = settings.selection
     return Rules(
-        settings.exclude_current,
-        settings.exclude_later,
-        settings.same_motion,
-        settings.same_picture,
+        chosen.exclude_current, chosen.exclude_later, chosen.same_motion, chosen.same_picture
     )
 
 
-def _weights(recipe: Recipe) -> FloatArray:
-    settings = recipe.score
-    if settings.window is Window.TRIANGULAR:
-        return triangular_weights(settings.smoothing)
-    if settings.window is Window.UNIFORM:
-        return uniform_weights(settings.smoothing)
-    return gaussian_weights(settings.smoothing, settings.sigma)
+def _weights(settings: Settings) -> FloatArray:
+    score = settings.score
+    if score.window is Window.TRIANGULAR:
+        return triangular_weights(score.smoothing)
+    if score.window is Window.UNIFORM:
+        return uniform_weights(score.smoothing)
+    return gaussian_weights(score.smoothing, score.sigma)
 
 
-def _pipeline(recipe: Recipe, *, smooth: bool = True, rules: bool = True) -> Pipeline:
-    settings = recipe.selection
+def _pipeline(settings: Settings, *, smooth: bool = True, rules: bool = True) -> Pipeline:
     return Pipeline(
-        _weights(recipe) if smooth else _PLAIN,
-        rules_of(recipe) if rules else _FREE,
-        settings.balance,
-        settings.diversity,
+        _weights(settings) if smooth else _PLAIN,
+        rules_of(settings) if rules else _FREE,
+        settings.selection.balance,
+        settings.selection.diversity,
     )
 
 
-def _divergence_settings(recipe: Recipe) -> DivergenceSettings:
-    settings = recipe.score
+def _divergence_settings(settings: Settings) -> DivergenceSettings:
+    score = settings.score
     preset = (
         DivergenceSettings.released()
-        if settings.preset is Preset.RELEASED
+        if score.preset is Preset.RELEASED
         else DivergenceSettings.paper()
     )
     regions = RegionSettings(
-        size=settings.region,
+        size=score.region,
         tiling=preset.regions.tiling,
-        statistic=settings.statistic,
-        top=settings.top,
-        quantile=settings.quantile,
+        statistic=score.statistic,
+        top=score.top,
+        quantile=score.quantile,
     )
-    return DivergenceSettings(
-        preset.radius if settings.radius is None else settings.radius, regions
-    )
+    return DivergenceSettings(preset.radius if score.radius is None else score.radius, regions)
 
 
 def _divergence(
-    recipe: Recipe, name: str, *, mean: bool = False, smooth: bool = True, rules: bool = True
+    settings: Settings, name: str, *, mean: bool = False, smooth: bool = True, rules: bool = True
 ) -> Strategy:
     """The paper's strategy, or what is left of it without one of its parts."""
-    settings = _divergence_settings(recipe)
+    score = _divergence_settings(settings)
     if mean:
-        settings = replace(settings, regions=replace(settings.regions, statistic=Statistic.MEAN))
-    return Divergence(settings, _pipeline(recipe, smooth=smooth, rules=rules), name)
+        score = replace(score, regions=replace(score.regions, statistic=Statistic.MEAN))
+    return Divergence(score, _pipeline(settings, smooth=smooth, rules=rules), name)
 
 
 def _doubt(
-    recipe: Recipe,
+    settings: Settings,
     name: str,
     measure: Measure,
-    view: Callable[[Recipe], Maps | Passes | Members],
+    view: Callable[[Settings], Maps | Passes | Members],
     *,
     mean: bool = False,
 ) -> Strategy:
-    regions = _divergence_settings(recipe).regions
+    regions = _divergence_settings(settings).regions
     if mean:
         regions = replace(regions, statistic=Statistic.MEAN)
-    return PixelDoubt(name, measure, view(recipe), regions, _pipeline(recipe))
+    return PixelDoubt(name, measure, view(settings), regions, _pipeline(settings))
 
 
-def _passes(recipe: Recipe, drop: float) -> Passes:
-    return Passes(recipe.selection.passes, drop)
+def _passes(settings: Settings, drop: float) -> Passes:
+    return Passes(settings.selection.passes, drop)
 
 
-def _margin(recipe: Recipe, name: str, how: Aggregate) -> Strategy:
-    return Margin(name, how, _pipeline(recipe))
+def _margin(settings: Settings, name: str, how: Aggregate) -> Strategy:
+    return Margin(name, how, _pipeline(settings))
 
 
 def _rows() -> Mapping[str, Factory]:
     one, half, tenth = (
-        lambda _recipe: Maps(),
+        lambda _settings: Maps(),
         partial(_passes, drop=0.5),
         partial(_passes, drop=0.1),
     )
@@ -148,7 +172,7 @@ def _rows() -> Mapping[str, Factory]:
             ("bald", Measure.BALD, half, True),
             ("variation-ratio", Measure.VARIATION_RATIO, half, False),
             ("mean-deviation", Measure.MEAN_DEVIATION, half, False),
-            ("ensemble", Measure.BALD, lambda recipe: Members(recipe.selection.members), False),
+            ("ensemble", Measure.BALD, lambda settings: Members(settings.selection.members), False),
             ("white-box", Measure.DISAGREEMENT, one, False),
         )
     }
@@ -162,33 +186,33 @@ def _rows() -> Mapping[str, Factory]:
         "margin-sum": partial(_margin, name="margin-sum", how="sum"),
         "margin-mean": partial(_margin, name="margin-mean", how="mean"),
         "margin-max": partial(_margin, name="margin-max", how="max"),
-        "tightness": lambda recipe: Tightness("tightness", _pipeline(recipe)),
-        "stability": lambda recipe: Stability("stability", _pipeline(recipe)),
-        "black-box": lambda recipe: BoxDoubt(
-            "black-box", box_scores.least_confident_class, _pipeline(recipe)
+        "tightness": lambda settings: Tightness("tightness", _pipeline(settings)),
+        "stability": lambda settings: Stability("stability", _pipeline(settings)),
+        "black-box": lambda settings: BoxDoubt(
+            "black-box", box_scores.least_confident_class, _pipeline(settings)
         ),
-        "black-box-sum": lambda recipe: BoxDoubt(
-            "black-box-sum", partial(box_scores.entropies, how="sum"), _pipeline(recipe)
+        "black-box-sum": lambda settings: BoxDoubt(
+            "black-box-sum", partial(box_scores.entropies, how="sum"), _pipeline(settings)
         ),
-        "black-box-max": lambda recipe: BoxDoubt(
-            "black-box-max", partial(box_scores.entropies, how="max"), _pipeline(recipe)
+        "black-box-max": lambda settings: BoxDoubt(
+            "black-box-max", partial(box_scores.entropies, how="max"), _pipeline(settings)
         ),
-        "consistency": lambda recipe: Consistency("consistency", _pipeline(recipe)),
+        "consistency": lambda settings: Consistency("consistency", _pipeline(settings)),
     }
     diverse: Mapping[str, Factory] = {
-        "core-set": lambda _recipe: Diverse("core-set", "deep", k_centre),
-        "core-set-robust": lambda _recipe: Diverse("core-set-robust", "deep", robust_k_centre),
-        "farthest-first": lambda _recipe: Diverse("farthest-first", "last", k_centre),
-        "streaming-core-set": lambda _recipe: Diverse(
+        "core-set": lambda _settings: Diverse("core-set", "deep", k_centre),
+        "core-set-robust": lambda _settings: Diverse("core-set-robust", "deep", robust_k_centre),
+        "farthest-first": lambda _settings: Diverse("farthest-first", "last", k_centre),
+        "streaming-core-set": lambda _settings: Diverse(
             "streaming-core-set", "deep", streaming_k_centre
         ),
-        "convex": lambda recipe: Convex(_divergence_settings(recipe).regions),
-        "ppal": lambda _recipe: Ppal(),
-        "div-proto": lambda _recipe: DivProto(),
+        "convex": lambda settings: Convex(_divergence_settings(settings).regions),
+        "ppal": lambda _settings: Ppal(),
+        "div-proto": lambda _settings: DivProto(),
     }
     chance: Mapping[str, Factory] = {
-        "guided-random": lambda recipe: Random(_pipeline(recipe), "guided-random"),
-        "random": lambda _recipe: Random(Pipeline(rules=_FREE), "random"),
+        "guided-random": lambda settings: Random(_pipeline(settings), "guided-random"),
+        "random": lambda _settings: Random(Pipeline(rules=_FREE), "random"),
     }
     return {**divergences, **chance, **doubts, **boxes, **diverse}
 
@@ -203,7 +227,7 @@ def known() -> dict[str, Factory]:
     Raises:
         RecipeError: A package registers a name of the house, or cannot be loaded.
     """
-    found = dict(ROWS) | {WHOLE_POOL: lambda _recipe: WholePool()}
+    found = dict(ROWS) | {WHOLE_POOL: lambda _settings: WholePool()}
     for entry in entry_points(group=GROUP):
         if entry.name in ROWS or entry.name == WHOLE_POOL:
             raise RecipeError(
@@ -213,9 +237,9 @@ def known() -> dict[str, Factory]:
     return found
 
 
-def _registered(name: str, place: str, load: Callable[[], Factory], recipe: Recipe) -> Strategy:
+def _registered(name: str, place: str, load: Callable[[], Factory], settings: Settings) -> Strategy:
     try:
-        strategy = load()(recipe)
+        strategy = load()(settings)
     except Exception as error:
         raise RecipeError(
             f"strategy '{name}': {place} cannot be made ({type(error).__name__}: {error}); correct or uninstall it"
@@ -244,39 +268,62 @@ def make_strategies(recipe: Recipe, gives: frozenset[Need]) -> list[Strategy]:
         RecipeError: A name is unknown.
         CapabilityError: A strategy, or a rule, needs what the detector cannot give; the message names what fits.
     """
-    factories = known()
-    unknown = [name for name in recipe.selection.strategies if name not in factories]
-    if unknown:
-        raise RecipeError(
-            f"recipe '{recipe.name}': unknown strategy '{unknown[0]}'; choose from {', '.join(factories)}"
-        )
-    strategies = [factories[name](recipe) for name in recipe.selection.strategies]
-    _check_needs(strategies, recipe, gives)
-    wanted = {need for view in surroundings(recipe).views for need in view.needs}
-    if wanted - gives:
-        raise CapabilityError(
-            f"recipe '{recipe.name}': unit, balance and diversity of 'selection' need {', '.join(sorted(wanted - gives))}, "
-            "which this detector cannot give; leave them out"
-        )
+    where = f"recipe '{recipe.name}'"
+    strategies = [make_strategy(name, recipe, where) for name in recipe.selection.strategies]
+    for strategy in strategies:
+        check_needs(strategy, recipe, gives)
     return strategies
 
 
-def surroundings(recipe: Recipe) -> Surroundings:
-    """What the recipe's selection wants to know of every frame, whatever the strategy."""
-    settings = recipe.selection
+def make_strategy(name: str, settings: Settings, where: str) -> Strategy:
+    """A strategy by name.
+
+    Args:
+        name: As in `docs/strategies.md`.
+        settings: Of a recipe, a project or a command.
+        where: Who named it, for errors.
+
+    Raises:
+        RecipeError: The name is unknown.
+    """
+    factories = known()
+    if name not in factories:
+        raise RecipeError(f"{where}: unknown strategy '{name}'; choose from {', '.join(factories)}")
+    return factories[name](settings)
+
+
+def check_needs(strategy: Strategy, settings: Settings, gives: frozenset[Need]) -> None:
+    """Refuse a strategy, and steps after it, that a detector cannot serve.
+
+    Args:
+        strategy: Which.
+        settings: What it was made from.
+        gives: What the detector can give.
+
+    Raises:
+        CapabilityError: It needs more; the message names strategies that fit.
+    """
+    lacking = sorted(needs_of(strategy) - gives)
+    if lacking:
+        fitting = [name for name, make in ROWS.items() if needs_of(make(settings)) <= gives]
+        raise CapabilityError(
+            f"strategy '{strategy.name}' needs {', '.join(lacking)}, which this detector cannot give; "
+            f"strategies that fit: {', '.join(fitting)}"
+        )
+    wanted = {need for view in surroundings(settings).views for need in view.needs}
+    if wanted - gives:
+        raise CapabilityError(
+            f"unit, balance and diversity of 'selection' need {', '.join(sorted(wanted - gives))}, which this detector "
+            "cannot give; leave them out"
+        )
+
+
+def surroundings(settings: Settings) -> Surroundings:
+    """What the selection wants to know of every frame, whatever the strategy."""
+    chosen = settings.selection
+    counted = isinstance(chosen, SelectionSection) and chosen.unit != "frames"
     return Surroundings(
-        recipe.detector.class_count,
-        objects=settings.unit != "frames" or settings.balance > 0,
-        features=settings.diversity > 1,
+        settings.detector.class_count,
+        objects=counted or chosen.balance > 0,
+        features=chosen.diversity > 1,
     )
-
-
-def _check_needs(strategies: Sequence[Strategy], recipe: Recipe, gives: frozenset[Need]) -> None:
-    for strategy in strategies:
-        lacking = sorted(needs_of(strategy) - gives)
-        if lacking:
-            fitting = [name for name, make in ROWS.items() if needs_of(make(recipe)) <= gives]
-            raise CapabilityError(
-                f"strategy '{strategy.name}' needs {', '.join(lacking)}, which this detector cannot give; "
-                f"strategies that fit: {', '.join(fitting)}"
-            )
