@@ -156,17 +156,26 @@ class Window(StrEnum):
     UNIFORM = "uniform"
 
 
-_OF_TORCHVISION = {"sides", "weights"}
-_OF_PAPER = {"preset", "width", "box_scale", "boxes", "double_evaluation", "suppression"}
+_PAPER = {"preset", "width", "box_scale", "boxes", "double_evaluation", "suppression"}
+_MEANT: Mapping[str, tuple[str, frozenset[str]]] = {
+    "": ("the paper's network", frozenset(_PAPER)),
+    "torchvision": ("a model of torchvision", frozenset({"sides", "weights"})),
+    "yolo": ("a model of Ultralytics", frozenset({"sides"})),
+    "hf": ("a model of transformers", frozenset()),
+}
+"""By family of detectors what it is called, and the settings that mean something for it."""
 
 
 class DetectorSection(Section):
-    """The detector that is trained: the network of Figure 2, or one of torchvision's.
+    """The detector that is trained: the network of Figure 2, or one of torchvision, Ultralytics or transformers.
 
     Attributes:
-        model: `torchvision:NAME` for one of torchvision's; the paper's network if left out.
-        sides: Shorter and longer side that it resizes its pictures to, pixels; its own if left out.
-        weights: What it begins from: `published`, or a file with weights, for whatever classes; fresh ones if left out.
+        model: `torchvision:NAME`; `yolo:FILE.pt` to begin from a checkpoint, or `yolo:yolo11n` with fresh weights; `hf:FOLDER` or
+            `hf:ORG/NAME` to begin from what is there; the paper's network if left out.
+        sides: Shorter and longer side that a model of torchvision resizes its pictures to, pixels, of one of Ultralytics the
+            longer one; its own if left out.
+        weights: What a model of torchvision begins from: `published`, or a file with weights, for whatever classes; fresh
+            ones if left out.
         preset: `paper` or `released`.
         width: Share of the paper's channels, for small machines.
         box_scale: Share of the default boxes' sizes, for small pictures.
@@ -179,7 +188,7 @@ class DetectorSection(Section):
             in the sets, if left out.
     """
 
-    model: Annotated[str, Field(pattern=r"^torchvision:\w+$")] | None = None
+    model: Annotated[str, Field(pattern=r"^(torchvision:\w+|(yolo|hf):.+)$")] | None = None
     sides: tuple[Side, Side] | None = None
     weights: str | None = None
     preset: Preset = Preset.PAPER
@@ -203,12 +212,13 @@ class DetectorSection(Section):
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
         """What is said must mean something for the detector that is named."""
-        other = _OF_TORCHVISION if self.model is None else _OF_PAPER
+        family = (self.model or "").partition(":")[0]
         fields = type(self).model_fields
-        given = sorted(name for name in other if getattr(self, name) != fields[name].default)
-        if given:
-            whose = "a model of torchvision" if self.model is None else "the paper's network"
-            raise ValueError(f"{given[0]} is a setting of {whose}; leave it out")
+        meant = _MEANT[family][1]
+        for name in sorted(set().union(*(names for _, names in _MEANT.values())) - meant):
+            if getattr(self, name) != fields[name].default:
+                whose = " or ".join(title for title, names in _MEANT.values() if name in names)
+                raise ValueError(f"{name} is a setting of {whose}; leave it out")
         return self
 
     @field_validator("classes")
@@ -228,7 +238,9 @@ class TrainingSection(Section):
         batch: Images a step.
         crop: Height and width of random crops, never larger than the smallest picture of a batch; whole frames if
             left out.
-        optimiser: `rmsprop` (paper) or `momentum` (the released code's default).
+        optimiser: `rmsprop` (paper), `momentum` (the released code's default), or `adamw`, which detectors with transformers
+            are trained by.
+        clip: Longest gradient, by its Euclidean norm; longer ones are shortened to it. Never if left out.
         learning_rate: At the first step.
         final_learning_rate: At the last step; exponential in between.
         weight_decay: lambda of equation 7, on half the squared norm of the weights.
@@ -241,7 +253,8 @@ class TrainingSection(Section):
     epochs: PositiveInt = 50
     batch: PositiveInt = 1
     crop: tuple[Side, Side] | None = None
-    optimiser: Literal["rmsprop", "momentum"] = "rmsprop"
+    optimiser: Literal["rmsprop", "momentum", "adamw"] = "rmsprop"
+    clip: PositiveFloat | None = None
     learning_rate: PositiveFloat = 0.001
     final_learning_rate: PositiveFloat = 0.0001
     weight_decay: Annotated[float, Field(ge=0)] = 2e-6

@@ -106,7 +106,9 @@ def fit(
             optimiser, annealing(plan.settings, steps)
         )
         halved = plan.settings.precision == "bfloat16"
-        learner = Learner(kind, network, optimiser, schedule, halved=halved)
+        learner = Learner(
+            kind, network, optimiser, schedule, halved=halved, clip=plan.settings.clip
+        )
         with progress(plan.title, steps, "steps") as step:
             for _ in range(plan.epochs):
                 epoch = batches(plan, frames, examples, rng)
@@ -124,6 +126,7 @@ class Learner:
         optimiser: Over its weights.
         schedule: Of the learning rate.
         halved: Compute in bfloat16 what stands that; weights stay float32.
+        clip: Longest gradient; `None` for any.
     """
 
     kind: Trainable
@@ -131,6 +134,7 @@ class Learner:
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     halved: bool = False
+    clip: float | None = None
 
 
 def train_one_epoch(
@@ -152,19 +156,23 @@ def train_one_epoch(
             )
         learner.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if learner.clip is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), learner.clip)
         learner.optimiser.step()
         learner.schedule.step()
         step()
 
 
 def make_optimiser(network: nn.Module, settings: TrainingSection) -> torch.optim.Optimizer:
-    """RMSProp or momentum; weight decay acts on convolution weights alone, as equation 7 has it."""
+    """RMSProp, momentum or AdamW; weight decay acts on convolution weights alone, as equation 7 has it."""
     weights = [parameter for parameter in network.parameters() if parameter.dim() > 1]
     biases = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
     groups: list[dict[str, Any]] = [
         {"params": weights, "weight_decay": settings.weight_decay},
         {"params": biases},
     ]
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW(groups, settings.learning_rate, weight_decay=0.0)
     if settings.optimiser == "rmsprop":
         return torch.optim.RMSprop(groups, settings.learning_rate, alpha=_RMSPROP_DECAY)
     return torch.optim.SGD(groups, settings.learning_rate, momentum=_MOMENTUM)

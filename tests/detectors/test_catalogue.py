@@ -78,7 +78,7 @@ def test_a_factory_s_error_is_named_with_its_cause(module: Write, text: str, mes
 
 @pytest.mark.parametrize("spec", [".own:make", "..:make", "own:"])
 def test_a_form_that_names_no_module_is_refused(module: Write, spec: str) -> None:
-    with pytest.raises(DataError, match="use paper:FILE"):
+    with pytest.raises(DataError, match="use trained:FILE, paper:FILE"):
         open_detector(spec)
 
 

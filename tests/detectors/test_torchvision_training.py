@@ -224,7 +224,7 @@ def test_the_loop_trains_it_and_its_weights_can_be_used(tiny: TinyData, tmp_path
         "score", tiny.root / "stills", "--detector", f"{SSDLITE}@{weights}", "--out", scores
     )
     assert scored.returncode == 0, scored.stderr
-    with pytest.raises(DataError, match=f"holds weights of {SSDLITE}; give them as {SSDLITE}@"):
+    with pytest.raises(DataError, match=f"holds weights of {SSDLITE}; give them as trained:"):
         load_detector(weights)
 
 

@@ -12,10 +12,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tests.cli.test_run_command import thrifty
-from thrifty.detectors.catalogue import identify, open_detector
+from tests.tiny import TinyData
+from thrifty.config import ChoiceSettings
+from thrifty.data.pool import Pool
+from thrifty.detectors.catalogue import NamedDetector, identify, open_detector
 from thrifty.detectors.transformers import TransformersDetector
 from thrifty.errors import CapabilityError, DataError
 from thrifty.maps import MapKind
+from thrifty.scored_pool import Looking, Scoring, score_pool
+from thrifty.selected_pool import select_frames
+from thrifty.store.choice_file import read_scores
+from thrifty.strategies.catalogue import make_strategy
 from thrifty.testing import check_detector
 from thrifty.types import Frame, Need, Record
 
@@ -185,7 +192,20 @@ def test_a_family_without_them_gives_boxes_and_says_so(
     with pytest.raises(CapabilityError, match="has no classes of places, boxes alone"):
         detector.class_maps(frames())
     with pytest.raises(CapabilityError, match="gives no class maps"):
-        open_detector(f"hf:{folder}")
+        open_detector(f"hf:{folder}").class_maps(frames())
+
+
+def test_frames_are_chosen_by_boxes_alone(tiny: TinyData, tmp_path: Path) -> None:
+    source = NamedDetector(f"hf:{saved(detr, KEPT, tmp_path)}")
+    settings = ChoiceSettings()
+    by = Looking(make_strategy("margin-sum", settings, "test"), settings)
+    scores = tmp_path / "scores.parquet"
+    score_pool(Scoring(Pool(tiny.video, every=4), source, by), scores)
+    rows = select_frames(read_scores(scores), 2, by).rows
+    assert rows[0].smoothed > rows[1].smoothed > 0
+    dense = Looking(make_strategy("divergence", settings, "test"), settings)
+    with pytest.raises(CapabilityError, match="strategies that fit: guided-random, .*margin-sum"):
+        score_pool(Scoring(Pool(tiny.video), source, dense), tmp_path / "other.parquet")
 
 
 @torch.inference_mode()

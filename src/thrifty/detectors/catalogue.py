@@ -3,6 +3,7 @@
 | form | detector |
 |---|---|
 | `paper:weights.safetensors` | the paper's network, from weights that thrifty wrote |
+| `trained:weights.safetensors` | whatever detector thrifty trained: the file says which |
 | `onnx:model.onnx` | an exported model, described by `model.toml` beside it |
 | `torchvision:NAME` | a detector of torchvision with its published weights |
 | `torchvision:NAME@weights.safetensors` | the same with weights from a file, `.pth` too |
@@ -25,20 +26,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from thrifty.config import EvaluationSection, TrainingSection
 from thrifty.data.stills import content_hash
 from thrifty.detectors import transformers
 from thrifty.detectors.checked import CheckedDetector, in_one_line
 from thrifty.detectors.forms import FORMS
 from thrifty.detectors.onnx import OnnxDetector
-from thrifty.detectors.paper import load_detector
+from thrifty.detectors.paper import load_detector, load_trained
 from thrifty.detectors.precomputed import PrecomputedMaps, fingerprint
 from thrifty.detectors.protocol import DenseDetector
 from thrifty.detectors.torchvision import need_torchvision
+from thrifty.detectors.trainable import trainable
 from thrifty.detectors.transformers import TransformersDetector
 from thrifty.detectors.ultralytics import load_detector as load_ultralytics
 from thrifty.errors import DataError
 
-_OF_FILES = frozenset({"onnx", "paper", "torchvision", "yolo"})
+_NEGATIVES = TrainingSection().negatives
+"""Of the paper's network, which nothing but its loss asks for."""
+_THRESHOLD = EvaluationSection().threshold
+_OF_FILES = frozenset({"onnx", "paper", "torchvision", "trained", "yolo"})
 
 
 def open_detector(spec: str, device: str = "cpu") -> CheckedDetector:
@@ -93,6 +99,7 @@ class NamedDetector:
 def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
     makers: dict[str, Callable[[], DenseDetector]] = {
         "paper": lambda: load_detector(Path(rest), device),
+        "trained": lambda: _trained(Path(rest), device),
         "onnx": lambda: OnnxDetector(Path(rest), device),
         "torchvision": lambda: _torchvision(rest, device),
         "hf": lambda: TransformersDetector(rest, device),
@@ -100,6 +107,11 @@ def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
         "maps": lambda: PrecomputedMaps(Path(rest), device),
     }
     return makers[kind]() if kind in makers else _own(spec, kind, rest)
+
+
+def _trained(path: Path, device: str) -> DenseDetector:
+    settings, weights = load_trained(path)
+    return trainable(settings, _NEGATIVES).detector(weights, _THRESHOLD, device)
 
 
 def _torchvision(form: str, device: str) -> DenseDetector:

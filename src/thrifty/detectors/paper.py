@@ -171,7 +171,11 @@ def save_weights(weights: Weights, settings: DetectorSection | None = None) -> b
         settings: The network they belong to, kept in the file, so that the file alone makes a detector again.
     """
     note = {_SETTINGS: settings.model_dump_json()} if settings else None
-    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
+    # Parts of a network may share their weights, which the format has no word for.
+    tensors = {
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in weights.items()
+    }
     return safetensors.torch.save(tensors, note)
 
 
@@ -190,7 +194,21 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_detector(path: Path, device: str = "cpu") -> PaperDetector:
-    """The detector that a file of weights belongs to.
+    """The paper's network that a file of weights belongs to.
+
+    Raises:
+        DataError: As `load_trained`, or the weights are of another detector.
+    """
+    settings, weights = load_trained(path)
+    if settings.model is not None:
+        raise DataError(
+            f"{path}: holds weights of {settings.model}; give them as trained:{path.name}"
+        )
+    return PaperDetector(settings, weights, device=device)
+
+
+def load_trained(path: Path) -> tuple[DetectorSection, Weights]:
+    """Weights that thrifty trained, and the detector they belong to.
 
     Raises:
         DataError: The file is missing, is not in the safetensors format, or does not say which network it is for.
@@ -216,8 +234,4 @@ def load_detector(path: Path, device: str = "cpu") -> PaperDetector:
             f"{path}: what it says of its network is damaged ('{key}': {problem['msg']}); give a .safetensors file that "
             "thrifty wrote"
         ) from error
-    if settings.model is not None:
-        raise DataError(
-            f"{path}: holds weights of {settings.model}; give them as {settings.model}@{path.name}"
-        )
-    return PaperDetector(settings, weights, device=device)
+    return settings, weights

@@ -13,6 +13,8 @@ from thrifty.config import DetectorSection
 from thrifty.detectors.paper_training import TrainablePaper
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.torchvision import need_torchvision
+from thrifty.detectors.transformers_training import TrainableTransformers
+from thrifty.detectors.ultralytics_training import TrainableUltralytics
 from thrifty.types import Annotations, Need
 
 
@@ -77,11 +79,16 @@ def trainable(settings: DetectorSection, negatives: float) -> Trainable:
         CapabilityError: What it needs is not installed.
         DataError: There is no such detector, or no such weights to begin from.
     """
-    if settings.model is None:
-        return TrainablePaper(settings, negatives)
-    need_torchvision()
-    from thrifty.detectors.torchvision.training import (  # noqa: PLC0415 - an extra
-        TrainableTorchvision,
-    )
+    family = (settings.model or "").partition(":")[0]
+    if family == "torchvision":
+        need_torchvision()
+        from thrifty.detectors.torchvision.training import (  # noqa: PLC0415 - an extra
+            TrainableTorchvision,
+        )
 
-    return TrainableTorchvision(settings)
+        return TrainableTorchvision(settings)
+    if family == "yolo":
+        return TrainableUltralytics(settings)
+    if family == "hf":
+        return TrainableTransformers(settings)
+    return TrainablePaper(settings, negatives)

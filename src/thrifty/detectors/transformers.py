@@ -12,7 +12,8 @@ The encoder's places are cells of a grid that is stretched over the picture, edg
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -95,16 +96,42 @@ class TransformersDetector:
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
-        library = _library()
-        _check_folder(name)
-        # Code that comes with a checkpoint is never run, and neither is a pickle.
-        safe = {"trust_remote_code": False}
-        self._processor = library.AutoImageProcessor.from_pretrained(name, **safe)
-        self.model = library.AutoModelForObjectDetection.from_pretrained(
-            name, use_safetensors=True, **safe
-        )
-        self.model.eval().to(device)
-        self._name, self._device = name, device
+        model, processor = load_model(name)
+        self._set(model, processor, name, device, THRESHOLD)
+
+    @classmethod
+    def of(
+        cls,
+        model: Any,  # noqa: ANN401 - transformers' own
+        processor: Any,  # noqa: ANN401 - likewise
+        name: str,
+        *,
+        device: str = "cpu",
+        threshold: float = THRESHOLD,
+    ) -> TransformersDetector:
+        """A model that is loaded already.
+
+        Args:
+            model: Of transformers.
+            processor: Its preprocessing.
+            name: What errors call it.
+            device: `cpu` or `cuda`.
+            threshold: Boxes with a lower score are left out.
+        """
+        detector = cls.__new__(cls)
+        detector._set(model, processor, name, device, threshold)
+        return detector
+
+    def _set(
+        self,
+        model: Any,  # noqa: ANN401 - transformers' own
+        processor: Any,  # noqa: ANN401 - likewise
+        name: str,
+        device: str,
+        threshold: float,
+    ) -> None:
+        self.model, self._processor = model.eval().to(device), processor
+        self._name, self._device, self._threshold = name, device, threshold
         self._encoder = _encoder_of(self.model)
         dense = {Need.CLASS_MAPS, Need.FEATURES, Need.PASSES}
         self.gives = frozenset({Need.BOXES} | (dense if self._encoder else set()))
@@ -161,7 +188,7 @@ class TransformersDetector:
         with_nothing = logits.shape[-1] == self.model.config.num_labels + 1
         told = logits.softmax(dim=-1)[..., :-1] if with_nothing else logits.sigmoid()
         return [
-            _found(boxes, probabilities, frame)
+            _found(boxes, probabilities, frame, self._threshold)
             for boxes, probabilities, frame in zip(outputs.pred_boxes, told, frames, strict=True)
         ]
 
@@ -239,12 +266,12 @@ def _content(inputs: dict[str, Tensor], size: tuple[int, int]) -> tuple[int, int
     return int(mask[0].any(dim=1).sum()), int(mask[0].any(dim=0).sum())
 
 
-def _found(boxes: Tensor, told: Tensor, frame: Frame) -> Detections:
+def _found(boxes: Tensor, told: Tensor, frame: Frame, threshold: float) -> Detections:
     """Boxes as centre and sides, in shares of the picture, as pixels of the stored frame."""
     height, width = frame.image.shape[:2]
     scores, kinds = told.max(dim=-1)
     order = torch.argsort(scores, descending=True, stable=True)
-    order = order[scores[order] >= THRESHOLD]
+    order = order[scores[order] >= threshold]
     found = boxes[order].double().cpu().numpy()
     limits = np.array([width, height] * 2)
     corners = geometry.centred(found[:, :2], found[:, 2:]) * limits
@@ -254,6 +281,46 @@ def _found(boxes: Tensor, told: Tensor, frame: Frame) -> Detections:
         kinds[order].cpu().numpy(),
         told[order].cpu().numpy(),
     )
+
+
+def load_model(name: str, classes: Sequence[str] | None = None) -> tuple[Any, Any]:
+    """A detector and its preprocessing.
+
+    Args:
+        name: As `TransformersDetector`.
+        classes: Names of the classes that it shall tell apart; its own if left out. What depends on their number and does not
+            fit is drawn anew.
+
+    Raises:
+        CapabilityError: `transformers` is not installed.
+        DataError: The folder is incomplete, or holds weights that only code could load.
+    """
+    library = _library()
+    _check_folder(name)
+    # Code that comes with a checkpoint is never run, and neither is a pickle.
+    safe: dict[str, Any] = {"trust_remote_code": False}
+    processor = library.AutoImageProcessor.from_pretrained(name, **safe)
+    if classes is not None:
+        safe["id2label"] = dict(enumerate(classes))
+        safe["label2id"] = {label: number for number, label in enumerate(classes)}
+        safe["ignore_mismatched_sizes"] = True
+    with _without_report(library):
+        model = library.AutoModelForObjectDetection.from_pretrained(
+            name, use_safetensors=True, **safe
+        )
+    return model, processor
+
+
+@contextmanager
+def _without_report(library: ModuleType) -> Iterator[None]:
+    """That heads for other classes do not fit is what is asked for; the library would print a table of them."""
+    logging = library.utils.logging
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def files(name: str) -> list[Path]:

@@ -69,6 +69,7 @@ class UltralyticsDetector:
         model: An `ultralytics.nn.tasks.DetectionModel`; it is taken apart and of no other use then.
         device: Where it runs.
         side: Longer side of the input, pixels; the next multiple of the coarsest stride is taken.
+        threshold: Boxes with a lower score are left out.
 
     Attributes:
         device: The same.
@@ -80,15 +81,15 @@ class UltralyticsDetector:
 
     gives = frozenset({Need.CLASS_MAPS, Need.BOXES, Need.PASSES, Need.FEATURES})
 
-    def __init__(self, model: nn.Module, device: str = "cpu", side: int = SIDE) -> None:
-        layers: Any = getattr(model, "model", None)
-        kind = (
-            type(layers[-1]).__name__ if isinstance(layers, nn.Sequential) and len(layers) else ""
-        )
-        if kind not in _HEADS:
-            raise CapabilityError(
-                f"{type(model).__name__}{f' with {kind}' if kind else ''}: is no detection model of Ultralytics; use one"
-            )
+    def __init__(
+        self,
+        model: nn.Module,
+        device: str = "cpu",
+        side: int = SIDE,
+        threshold: float = THRESHOLD,
+    ) -> None:
+        check_head(model)
+        layers: Any = model.model
         self._body: Any = model.float().eval().to(device)
         self._head: Any = layers[-1]
         layers[-1] = _given_to(self._head)
@@ -100,6 +101,7 @@ class UltralyticsDetector:
             # The model's own choice of the best forgets all classes but one.
             self._head.postprocess = _as_it_is
         self._branches: Any = self._head.one2one_cv3 if self._once else self._head.cv3
+        self._threshold = threshold
         self.device = device
         self.side = -(-side // self._stride) * self._stride
 
@@ -165,13 +167,7 @@ class UltralyticsDetector:
         ]
 
     def _batch(self, frames: Sequence[Frame]) -> _Batch:
-        height, width = frames[0].image.shape[:2]
-        ratio = self.side / max(height, width)
-        content = (max(1, round(height * ratio)), max(1, round(width * ratio)))
-        size = (
-            -(-content[0] // self._stride) * self._stride,
-            -(-content[1] // self._stride) * self._stride,
-        )
+        content, size = fitted(frames[0].image.shape[:2], self.side, self._stride)
         pixels = letterboxed([frame.image for frame in frames], content, size, self.device)
         return _Batch(tuple(self._body(pixels)), content, size)
 
@@ -190,7 +186,7 @@ class UltralyticsDetector:
 
     def _found(self, rows: Tensor, frame: Frame, content: tuple[int, int]) -> Detections:
         """Boxes among `A x (4 + C)`: four numbers in pixels of the input, and the probability of each class."""
-        rows = rows[rows[:, 4:].amax(dim=1) >= THRESHOLD].double().cpu()
+        rows = rows[rows[:, 4:].amax(dim=1) >= self._threshold].double().cpu()
         boxes, told = rows[:, :4].numpy(), rows[:, 4:].numpy()
         if not self._once:
             boxes = geometry.centred(boxes[:, :2], boxes[:, 2:])
@@ -205,6 +201,16 @@ class UltralyticsDetector:
         # What was found in the padding alone has no area in the picture.
         kept = kept[geometry.area(boxes[kept]) > 0][:MOST]
         return Detections(boxes[kept] / frame.scale, scores[kept], kinds[kept], told[kept])
+
+
+def fitted(
+    shape: tuple[int, ...], side: int, stride: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns that a picture of some shape gets, and those of the input that holds it in whole strides."""
+    height, width = shape
+    ratio = side / max(height, width)
+    content = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+    return content, (-(-content[0] // stride) * stride, -(-content[1] // stride) * stride)
 
 
 def letterboxed(
@@ -229,6 +235,20 @@ def letterboxed(
     return F.pad(pixels, rest, value=_FILL) / 255
 
 
+def check_head(model: nn.Module) -> None:
+    """Refuse a model that does something else than to detect.
+
+    Raises:
+        CapabilityError: It does.
+    """
+    layers: Any = getattr(model, "model", None)
+    kind = type(layers[-1]).__name__ if isinstance(layers, nn.Sequential) and len(layers) else ""
+    if kind not in _HEADS:
+        raise CapabilityError(
+            f"{type(model).__name__}{f' with {kind}' if kind else ''}: is no detection model of Ultralytics; use one"
+        )
+
+
 def _given_to(head: nn.Module) -> nn.Module:
     """A layer in place of the head that passes on what the head would be given."""
     layer: Any = nn.Identity()
@@ -242,14 +262,27 @@ def _as_it_is(rows: Tensor, *_given: object) -> Tensor:
 
 
 def load_detector(path: Path, device: str = "cpu") -> UltralyticsDetector:
-    """The detector of a checkpoint, its averaged weights (`ema`) if it has them; nothing that the file brings is run.
+    """The detector of a checkpoint; raises as `load_model`.
 
     Args:
         path: `.pt`, as Ultralytics' training writes it.
         device: `cpu` or `cuda`.
+    """
+    model, side = load_model(path)
+    return UltralyticsDetector(model, device, side)
+
+
+def load_model(path: Path) -> tuple[nn.Module, int]:
+    """The model of a checkpoint, with its averaged weights (`ema`) if it has them; nothing that the file brings is run.
+
+    Args:
+        path: `.pt`, as Ultralytics' training writes it.
+
+    Returns:
+        The model, and the size of the pictures that it was trained with, pixels.
 
     Raises:
-        CapabilityError: Ultralytics is not installed, or the model does something else than to detect.
+        CapabilityError: Ultralytics is not installed.
         DataError: The file is missing, damaged, holds no model, or wants to run something.
     """
     if not path.is_file():
@@ -260,7 +293,7 @@ def load_detector(path: Path, device: str = "cpu") -> UltralyticsDetector:
     model = fields.get("ema") or fields.get("model")
     if not isinstance(model, nn.Module):
         raise DataError(f"{path}: holds no model under 'ema' or 'model'; {_ADVICE}")
-    return UltralyticsDetector(model, device, _side(path, fields.get("train_args")))
+    return model, _side(path, fields.get("train_args"))
 
 
 def _side(path: Path, args: object) -> int:

@@ -1,0 +1,87 @@
+"""What every detector that the loop trains is held to."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import RECIPE, TinyData
+from thrifty.config import DetectorSection, StreetSource, TrainingSection, load_recipe
+from thrifty.data.frames import CachedFrames
+from thrifty.data.rendered import open_street
+from thrifty.detectors.paper import save_weights
+from thrifty.detectors.trainable import Trainable, trainable
+from thrifty.progress import silent
+from thrifty.study.point import Point
+from thrifty.study.run import execute, open_run
+from thrifty.study.summary import figures
+from thrifty.training import Example, Plan, fit
+from thrifty.types import Annotations
+
+CHANCE = np.random.default_rng(0)
+
+
+def kind_of(settings: DetectorSection) -> Trainable:
+    return trainable(settings, 15.0)
+
+
+def losses_of(
+    settings: DetectorSection, monkeypatch: pytest.MonkeyPatch, **training: Any
+) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """Losses, step by step, of a training on four pictures, and the weights after it."""
+    frames, labels = open_street(
+        StreetSource(kind="street", look="daylight", drives=4, width=128, height=96)
+    )
+    examples = [Example(record, labels[record.id]) for record in frames.records]
+    seen: list[float] = []
+    kind = type(kind_of(settings))
+    original = kind.loss
+
+    def watch(*arguments: Any) -> torch.Tensor:
+        loss = original(*arguments)
+        seen.append(float(loss.detach()))
+        return loss
+
+    monkeypatch.setattr(kind, "loss", watch)
+    how = TrainingSection(batch=4, optimiser="adamw", clip=1.0, **training)
+    weights = fit(Plan(settings, how, STEPS, False, 0), CachedFrames(frames), examples)
+    monkeypatch.undo()
+    return seen, weights
+
+
+STEPS = 40
+
+
+def learns(losses: list[float]) -> bool:
+    """What objects are held against changes from step to step, and the loss jumps with it; in the end it is well below its peak."""
+    assert len(losses) == STEPS
+    return float(np.mean(sorted(losses[STEPS // 2 :])[:5])) < 0.75 * max(losses)
+
+
+def drawn(*kinds: int) -> Annotations:
+    boxes = np.array([[10.0, 10, 60, 90], [70, 20, 120, 80], [5, 5, 5, 50]])[: len(kinds)]
+    return Annotations(boxes, np.array(kinds, dtype=np.int64))
+
+
+def saved(weights: dict[str, torch.Tensor], settings: DetectorSection, folder: Path) -> Path:
+    path = folder / "weights.safetensors"
+    path.write_bytes(save_weights(weights, settings))
+    return path
+
+
+def run_loop(tiny: TinyData, folder: Path, detector: str) -> list[Point]:
+    """Two cycles on a handful of frames."""
+    text = (
+        RECIPE.replace("[0, 29]", "[0, 11]")
+        .replace("[32, 39]", "[32, 35]")
+        .replace("width = 0.1\nbox_scale = 0.5", detector)
+        .replace("epochs = 2", "epochs = 1")
+        .replace("budget = 3", "budget = 2\npasses = 2")
+        .replace('"guided-random", "random"', '"margin-sum"')
+    )
+    recipe, written = load_recipe(tiny.recipe(folder, text))
+    with open_run(recipe, written, folder / "out", tiny.root, "cpu", silent) as run:
+        execute(run, 1)
+        return figures(run.context)
