@@ -140,10 +140,7 @@ def score_pool(
                 columns = scoring.looking.observe(seen)
             except ScoreError as error:
                 raise error.named([full_name(frame) for frame in frames]) from error
-            return [
-                {name: np.asarray(values[number]) for name, values in columns.items()}
-                for number in range(len(frames))
-            ]
+            return rows_of(columns, len(frames))
 
         stream = _large_enough(detector, scoring.pool.stream(file.done()))
         with stopping() as stop:
@@ -158,6 +155,14 @@ def score_pool(
                 "path of the pool"
             )
         return file.finish()
+
+
+def rows_of(columns: Columns, count: int) -> list[Columns]:
+    """What was observed of `count` frames, frame by frame."""
+    return [
+        {name: np.asarray(values[number]) for name, values in columns.items()}
+        for number in range(count)
+    ]
 
 
 def _asked(scoring: Scoring) -> CheckedDetector | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from thrifty.config import (
+    ChoosingSection,
     CostSection,
-    Count,
     DetectorSection,
     EvaluationSection,
     PositiveInt,
@@ -25,23 +25,28 @@ from thrifty.errors import RecipeError
 FILE = "thrifty.toml"
 
 
-class ProjectSelection(Section):
-    """What a batch takes.
+class ProjectSelection(ChoosingSection):
+    """What a batch takes, and the rules of `ChoosingSection`.
 
     Attributes:
         budget: Frames of a batch, where the command does not say.
         strategy: What chooses: see `docs/strategies.md`.
-        exclude_current: Reach of the first temporal rule, places (Δt1); 0 switches it off.
-        exclude_later: Reach of the second, places (Δt2); 0 switches it off.
         shadow: Share of every batch that chance draws from the whole rest of the pool, to judge the choice by; not
             learned from. 0 switches it off.
     """
 
     budget: PositiveInt = 50
     strategy: str = "divergence"
-    exclude_current: Count = 15
-    exclude_later: Count = 2
     shadow: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for name in ("same_motion", "same_picture"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name} compares all pictures of a pool, which recipes do alone; leave it out"
+                )
+        return self
 
 
 class ProjectSettings(Section):
@@ -63,7 +68,7 @@ class ProjectSettings(Section):
     evaluation: EvaluationSection = EvaluationSection()
 
     @model_validator(mode="after")
-    def _named(self) -> ProjectSettings:
+    def _named(self) -> Self:
         if not self.detector.classes:
             raise ValueError(
                 "detector.classes is missing; name the classes that people shall label"
