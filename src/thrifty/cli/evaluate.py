@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from thrifty.cli.options import Device, DeviceOption
+from thrifty.cli.project import ProjectOption, evaluate_project
 from thrifty.errors import RunError
 from thrifty.files import replace_file
 
@@ -30,18 +32,18 @@ class Rules(StrEnum):
 
 def evaluate(
     truth: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             help="Labels in any format (see `thrifty data formats`), or the Caltech benchmark's gt-*.mat."
         ),
-    ],
+    ] = None,
     detections: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             help="COCO results (.json), the Caltech benchmark's text files, or its dt-*.mat."
         ),
-    ],
-    protocol: Annotated[Rules, typer.Option(help="Whose rules hold.")],
+    ] = None,
+    protocol: Annotated[Rules | None, typer.Option(help="Whose rules hold.")] = None,
     given: Annotated[
         str | None,
         typer.Option(
@@ -63,8 +65,20 @@ def evaluate(
         list[Path] | None,
         typer.Option(help="Draw the curves into this file (.png, .svg); again for more files."),
     ] = None,
+    project: ProjectOption = None,
+    device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Judge detections as Caltech's, CityPersons', COCO's or the paper's own code does."""
+    """Judge detections as Caltech's, CityPersons', COCO's or the paper's own code does.
+
+    Inside a project, without --truth, --detections and --protocol: judge the newest detector on the project's test set.
+    """
+    if truth is None and detections is None and protocol is None:
+        evaluate_project(project, device)
+        return
+    if truth is None or detections is None or protocol is None:
+        raise RunError(
+            "give --truth, --detections and --protocol together; inside a project none of them"
+        )
     from thrifty.file_evaluation import Protocol, evaluate_files
     from thrifty.file_evaluation import as_json as json_of
 

@@ -17,6 +17,7 @@ from rich.console import Console
 
 import thrifty
 from thrifty.cli import data as data_commands
+from thrifty.cli import project as project_commands
 from thrifty.cli.compare import compare
 from thrifty.cli.console import ConsoleProgress
 from thrifty.cli.cost import cost
@@ -32,6 +33,23 @@ app.command()(compare)
 app.command()(cost)
 for pool_command in (score, select, look):
     app.command()(pool_command)
+for project_command in (
+    project_commands.init,
+    project_commands.status,
+    project_commands.send,
+    project_commands.collect,
+    project_commands.train,
+    project_commands.export,
+    project_commands.log,
+    project_commands.replay,
+):
+    app.command(rich_help_panel="A project")(project_command)
+app.add_typer(
+    project_commands.add,
+    name="add",
+    help="Add pools, labels and detectors.",
+    rich_help_panel="A project",
+)
 app.add_typer(data_commands.app, name="data", help="Convert, check, show and split data sets.")
 
 _BAD_INPUT = 2

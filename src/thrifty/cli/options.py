@@ -38,13 +38,13 @@ def device_of(wanted: Device) -> str:
     return wanted.value
 
 
-def named_file(out: Path) -> Path:
-    """A path that names a file.
+def named_file(out: Path | None) -> Path | None:
+    """A path that names a file, if one is given.
 
     Raises:
         RunError: It names none.
     """
-    if not out.name:
+    if out is not None and not out.name:
         raise RunError(f"--out {out}: names no file; give the name of the file to write")
     return out
 

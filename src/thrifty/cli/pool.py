@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +25,8 @@ from thrifty.cli.options import (
     device_of,
     named_file,
 )
+from thrifty.cli.project import ProjectOption, select_batch
+from thrifty.cli.stopping import stopping
 from thrifty.config import Preset, Statistic
 from thrifty.data.pool import Pool
 from thrifty.detectors.forms import FORMS
@@ -157,21 +155,35 @@ def _score(
 
 def select(
     pool: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            help="A pool as for `thrifty score`, with --detector; or scores in a Parquet file, from it or from anywhere."
+            help="A pool as for `thrifty score`, with --detector; or scores in a Parquet file, from it or from anywhere. "
+            "Inside a project leave it out: pools, detector and settings are the project's."
         ),
-    ],
+    ] = None,
     budget: Annotated[
-        int, typer.Option("--budget", "-b", min=1, help="How many frames shall be labelled.")
-    ],
+        int | None,
+        typer.Option("--budget", "-b", min=1, help="How many frames shall be labelled."),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="In a project, instead: as many as people are likely to label in so many minutes.",
+        ),
+    ] = None,
+    more: Annotated[
+        bool,
+        typer.Option("--more", help="In a project: choose another batch although one waits."),
+    ] = False,
+    project: ProjectOption = None,
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             callback=named_file,
             help="File to write: .csv, .jsonl, .parquet, or .json for the images of a COCO file.",
         ),
-    ],
+    ] = None,
     detector: Annotated[
         str | None,
         typer.Option(
@@ -213,6 +225,13 @@ def select(
     from thrifty.selected_pool import NOTHING, select_frames
     from thrifty.store.choice_file import check_name, read_choices, read_scores, write_choice
 
+    if pool is None:
+        select_batch(project, budget, minutes, out, device, more=more)
+        return
+    if budget is None or out is None:
+        raise RunError(
+            f"{pool}: say how many frames with --budget, and where to write them with --out"
+        )
     check_name(out)
     known = read_choices(earlier) if earlier else NOTHING
     looking = looking_by(
@@ -239,30 +258,6 @@ def select(
     rows = select_frames(read_scores(scores), budget, looking, known, seed=seed).rows
     write_choice(rows, out)
     typer.echo(f"{len(rows)} frames chosen: {out}")
-
-
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Take Ctrl-C and a kill for a wish to stop in good order; the second one interrupts."""
-    wished = threading.Event()
-
-    def wish(_signal: int, _frame: object) -> None:
-        if wished.is_set():
-            raise KeyboardInterrupt
-        wished.set()
-
-    # What runs in the background of a script must not hear Ctrl-C.
-    heard = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    ]
-    before = {number: signal.signal(number, wish) for number in heard}
-    try:
-        yield wished
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def look(

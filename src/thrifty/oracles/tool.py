@@ -31,20 +31,18 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """A frame that people shall label.
+    """A frame that people shall label. Why it was chosen they are not told, lest they label the shadow sample in another way.
 
     Attributes:
         record: Which.
         rank: Its place in the batch, from 1.
         score: How much the detector contradicts itself, or what else the strategy ranked by.
-        reason: What chose it, in words.
         found: What the detector sees in it, pixels of the stored frame, surest first: boxes to begin with.
     """
 
     record: Record
     rank: int
     score: float
-    reason: str
     found: Detections
 
 

@@ -65,7 +65,6 @@ def assignment(project: Project, batch: Batch) -> Assignment:
             choice.record,
             choice.rank,
             choice.smoothed,
-            choice.reason,
             found.get(choice.record.id, _NOTHING),
         )
         for choice in choices

@@ -25,6 +25,7 @@ from thrifty.project.pictures import Kept
 from thrifty.project.project import Project
 from thrifty.project.sources import labelled_sets, pools, sampling_of
 from thrifty.store.project.rows import Label, Model, Role
+from thrifty.store.project.store import Told
 from thrifty.training import Example, Plan, fit
 from thrifty.types import Detections, Frame, Record
 
@@ -120,7 +121,7 @@ def train(project: Project, *, fresh: bool = False) -> Model | None:
     start = _start_model(project)
     sets = labelled_sets(project, Role.START)
     if sets and (start is None or fresh):
-        return _train_start(project, sets)
+        return _train_start(project, sets, fresh=fresh)
     labels = lessons(project)
     numbers = sorted(label.number for label in labels.values())
     trained = [model for model in project.store.models() if model.file is not None]
@@ -140,7 +141,7 @@ def _start_model(project: Project) -> Model | None:
     return found[-1] if found else None
 
 
-def _train_start(project: Project, sets: Sequence[Opened]) -> Model:
+def _train_start(project: Project, sets: Sequence[Opened], *, fresh: bool) -> Model:
     settings = project.settings
     plan = Plan(
         settings.detector,
@@ -156,7 +157,8 @@ def _train_start(project: Project, sets: Sequence[Opened]) -> Model:
         for opened in sets
         for record in opened.frames.records
     ]
-    return _trained(project, plan, Several(sets), examples, None, ())
+    told = project.told("train", fresh=fresh)
+    return _trained(project, plan, Several(sets), examples, None, (), told)
 
 
 def _train_next(
@@ -176,7 +178,9 @@ def _train_next(
         title=f"training on {len(labels)} frames",
     )
     numbers = sorted(label.number for label in labels.values())
-    return _trained(project, plan, kept, examples, start, numbers)
+    return _trained(
+        project, plan, kept, examples, start, numbers, project.told("train", fresh=False)
+    )
 
 
 def _trained(
@@ -186,13 +190,14 @@ def _trained(
     examples: Sequence[Example],
     start: Model | None,
     numbers: Sequence[int],
+    told: Told,
 ) -> Model:
     began = time.monotonic()
     begin = None if start is None else load_weights(ProjectDetector(project, start).file)
     weights = fit(plan, CachedFrames(frames), examples, begin, project.progress)
     seconds = time.monotonic() - began
     parent = None if start is None else start.number
-    return _remember(project, weights, parent, numbers, seconds)
+    return _remember(project, weights, parent, numbers, seconds, told)
 
 
 def _remember(
@@ -201,6 +206,7 @@ def _remember(
     parent: int | None,
     numbers: Sequence[int],
     seconds: float,
+    told: Told,
 ) -> Model:
     """Write the weights, then say so: a file that no row names does no harm."""
     content = save_weights(weights, project.settings.detector)
@@ -209,7 +215,7 @@ def _remember(
     path = project.folder / name
     replace_file(path, content)
     model = Model(0, "", None, None, name, content_hash(path), parent, seconds)
-    return project.store.add_model(model, numbers, project.told("train", parent=parent))
+    return project.store.add_model(model, numbers, told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,434 @@
+"""The commands of a project that lives for months: from the first pool to the last label."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from thrifty.cli.console import ConsoleProgress
+from thrifty.cli.options import (
+    Device,
+    DeviceOption,
+    EveryOption,
+    PerSecondOption,
+    ScaleOption,
+    SequencesOption,
+    device_of,
+)
+from thrifty.cli.stopping import stopping
+from thrifty.detectors.forms import FORMS
+from thrifty.errors import RunError
+
+if TYPE_CHECKING:
+    from thrifty.oracles.tool import LabellingTool, Reference
+    from thrifty.project.labelling import Tools
+    from thrifty.project.project import Project
+    from thrifty.project.standing import Standing
+    from thrifty.store.project.rows import Choice
+
+add = typer.Typer(no_args_is_help=True)
+
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        envvar="THRIFTY_PROJECT",
+        help="The project's folder; where you stand if left out.",
+    ),
+]
+TOKEN = "LABEL_STUDIO_API_KEY"  # noqa: S105 - the name of a variable
+"""The variable that Label Studio's own tools read."""
+
+
+class To(StrEnum):
+    """Where people label."""
+
+    FOLDER = "folder"
+    LABEL_STUDIO = "label-studio"
+
+
+@contextmanager
+def opened(folder: Path | None, device: Device = Device.CPU) -> Iterator[Project]:
+    """The project that is meant, with bars on the terminal."""
+    from thrifty.project.project import find_project, open_project
+
+    place = find_project(folder or Path())
+    with (
+        ConsoleProgress(Console(stderr=True)) as progress,
+        open_project(place, progress, device_of(device)) as project,
+    ):
+        yield project
+
+
+@contextmanager
+def at_work(folder: Path | None, device: Device = Device.CPU) -> Iterator[Project]:
+    """The same, for long work, which one process does at a time."""
+    with opened(folder, device) as project, project.turn(_say_waiting):
+        yield project
+
+
+def _say_waiting() -> None:
+    typer.echo("another process is at work on this project; waiting for it", err=True)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where the project shall live; made if missing.")],
+    classes: Annotated[
+        list[str], typer.Option("--class", help="What people shall label; again for each class.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What people call the project; the folder's if left out.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="What is trained: torchvision:NAME, yolo:FILE or hf:FOLDER; the paper's network if left out."
+        ),
+    ] = None,
+) -> None:
+    """Begin a project: a folder with its settings, to which pools, labels and detectors are added."""
+    from thrifty.project.project import init_project, template
+    from thrifty.project.settings import FILE
+
+    more = {} if model is None else {"model": f'"{model}"'}
+    new = init_project(folder, template(name or folder.resolve().name, tuple(classes), more))
+    typer.echo(f"{'begun' if new else 'is there already'}: {folder / FILE}")
+
+
+@add.command("pool")
+def add_pool(
+    path: Annotated[
+        Path,
+        typer.Argument(help="A folder of pictures and videos, a list of them, or one of them."),
+    ],
+    every: EveryOption = 1,
+    per_second: PerSecondOption = None,
+    sequences: SequencesOption = False,
+    scale: ScaleOption = 1.0,
+    project: ProjectOption = None,
+) -> None:
+    """Add pictures and videos to choose from."""
+    from thrifty.project import sources
+
+    with opened(project) as found:
+        sampling = sources.Sampling(every, per_second, sequences, scale)
+        _added(path, sources.add_pool(found, path, sampling))
+
+
+@add.command("start")
+def add_start(
+    annotations: Annotated[Path, typer.Argument(help="Labels in any format, to begin with.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Their pictures; beside the labels if left out.")
+    ] = None,
+    every: EveryOption = 1,
+    scale: ScaleOption = 1.0,
+    project: ProjectOption = None,
+) -> None:
+    """Add labels that the first detector learns from."""
+    _add_labelled("start", annotations, images, every, scale, project)
+
+
+@add.command("test")
+def add_test(
+    annotations: Annotated[Path, typer.Argument(help="Labels in any format, to judge by.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Their pictures; beside the labels if left out.")
+    ] = None,
+    every: EveryOption = 1,
+    scale: ScaleOption = 1.0,
+    project: ProjectOption = None,
+) -> None:
+    """Add labels that detectors are judged by; no detector learns from them, and no frame of theirs is chosen."""
+    _add_labelled("test", annotations, images, every, scale, project)
+
+
+def _add_labelled(
+    role: str, annotations: Path, images: Path | None, every: int, scale: float, folder: Path | None
+) -> None:
+    from thrifty.project import sources
+    from thrifty.store.project.rows import Role
+
+    with opened(folder) as project:
+        source = sources.source_at(annotations, images, {"every": every, "scale": scale})
+        _added(annotations, sources.add_labelled(project, Role(role), source))
+
+
+@add.command("detector")
+def add_detector(
+    form: Annotated[str, typer.Argument(help=f"A detector trained elsewhere: {FORMS}.")],
+    classes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--class",
+            help="Number of the class in it that is the project's first; again for each. The first ones if left out.",
+        ),
+    ] = None,
+    project: ProjectOption = None,
+) -> None:
+    """Add a detector that was trained elsewhere; from now on it scores."""
+    from thrifty.project import sources
+
+    with opened(project) as found:
+        model = sources.add_detector(found, form, classes)
+        typer.echo(f"{form}: {'is the present one already' if model is None else model.name}")
+
+
+def _added(path: Path, new: bool) -> None:
+    typer.echo(f"{'added' if new else 'is there already, as it is'}: {path}")
+
+
+def select_batch(
+    folder: Path | None,
+    budget: int | None,
+    minutes: float | None,
+    out: Path | None,
+    device: Device,
+    *,
+    more: bool,
+) -> None:
+    """The next batch of a project, for `thrifty select` without a pool."""
+    from thrifty.project import selecting, standing
+    from thrifty.store.choice_file import check_name
+
+    if budget is not None and minutes is not None:
+        raise RunError("--budget and --minutes exclude each other; give one")
+    if out is not None:
+        check_name(out)
+    with at_work(folder, device) as project:
+        count = budget if minutes is None else standing.frames_for(project, minutes)
+        batch, new = selecting.select(project, count, more=more, stopping=stopping)
+        choices = project.store.choices(batch.number)
+        if out is not None:
+            _write_rows(project, choices, out)
+        if new:
+            typer.echo(f"{batch.name}: {len(choices)} frames chosen by {batch.strategy}")
+        else:
+            typer.echo(
+                f"{batch.name} with {len(choices)} frames waits for people: send it with `thrifty send`, or choose another "
+                "with --more"
+            )
+
+
+def _write_rows(project: Project, choices: Sequence[Choice], out: Path) -> None:
+    from thrifty.project.sources import pools
+    from thrifty.store.choice_file import ChosenRow, write_choice
+
+    roots = {}
+    for number, source in pools(project).items():
+        path = Path(source.path)
+        roots[number] = path if path.is_dir() else path.parent
+    rows = [
+        ChosenRow(
+            one.rank,
+            one.record.id,
+            str(roots[one.pool] / one.record.source),
+            one.record.frame,
+            one.score,
+            one.smoothed,
+            one.reason,
+            one.record.sequence,
+            one.record.place,
+            one.record.width,
+            one.record.height,
+        )
+        for one in choices
+    ]
+    write_choice(rows, out)
+
+
+def send(
+    to: Annotated[To, typer.Option(help="Where people label.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="For a folder: where the batches' folders go; batches/ of the project."),
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help="For a folder: the boxes to begin with, as coco, yolo or voc."
+        ),
+    ] = "coco",
+    url: Annotated[
+        str | None, typer.Option(envvar="LABEL_STUDIO_URL", help="Of the Label Studio server.")
+    ] = None,
+    project: ProjectOption = None,
+) -> None:
+    """Send the batch that waits to people, with the detector's boxes to begin with."""
+    from thrifty.project import labelling
+
+    with at_work(project) as found:
+        batch = labelling.send(found, to.value, _tools(found, out, form, url))
+        if batch is None:
+            typer.echo("no batch waits to be sent; choose one with `thrifty select`")
+            return
+        [sent] = [one for one in found.store.batches() if one.number == batch.number]
+        frames = len(found.store.choices(batch.number))
+        where = ", ".join(str(value) for value in (sent.reference or {}).values())
+        typer.echo(f"{batch.name}: {frames} frames sent: {where}")
+
+
+def collect(project: ProjectOption = None) -> None:
+    """Bring back what people have labelled so far, of all batches; do it as often as you like."""
+    from thrifty.project import labelling
+
+    with opened(project) as found:
+        harvest = labelling.collect(found, _tools(found, None, "coco", None))
+        for name, (labelled, frames) in harvest.labelled.items():
+            typer.echo(f"{name}: {labelled} of {frames} frames labelled")
+        for what, count in sorted(harvest.left_out.items()):
+            typer.echo(f"left out: {count} {what}", err=True)
+        typer.echo(f"{harvest.new} labels are new or changed")
+
+
+def _tools(project: Project, out: Path | None, form: str, url: str | None) -> Tools:
+    def make(name: str, reference: Reference | None) -> LabellingTool:
+        if name == To.FOLDER:
+            from thrifty.oracles.folder import FolderTool
+
+            return FolderTool(out or project.folder / "batches", form)
+        from thrifty.oracles.label_studio import LabelStudio
+
+        token = os.environ.get(TOKEN, "")
+        place = url if reference is None else reference["url"]
+        if not place or not token:
+            raise RunError(
+                f"Label Studio needs an address and a token; give --url, and set {TOKEN} to the token of your account there"
+            )
+        return LabelStudio(place, token)
+
+    return make
+
+
+def train(
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Train the start weights again, on the start labels as they are now."
+        ),
+    ] = False,
+    device: DeviceOption = Device.AUTO,
+    project: ProjectOption = None,
+) -> None:
+    """Train what the labels ask for: the start weights, then a model for every new state of the labels."""
+    from thrifty.project import models
+
+    with at_work(project, device) as found:
+        model = models.train(found, fresh=fresh)
+        if model is None:
+            typer.echo("nothing was labelled or changed since the last training")
+        else:
+            typer.echo(f"{model.name}: trained in {model.seconds:.0f} s")
+
+
+def evaluate_project(folder: Path | None, device: Device) -> None:
+    """Judge the newest detector of a project, for `thrifty evaluate` without files."""
+    from thrifty.project import evaluating
+
+    with at_work(folder, device) as project:
+        for one in evaluating.evaluate(project):
+            typer.echo(
+                f"model-{one.model:03d} on the {one.data} set, {one.frames} frames with {one.objects} objects: miss rate at "
+                f"1 FPPI {one.miss_rate:.3f}, log-average {one.log_average:.3f}, AP {one.ap:.3f}, AP50 {one.ap50:.3f}"
+            )
+
+
+def status(project: ProjectOption = None) -> None:
+    """Where the project stands: batches, models, what labels cost and bought, what the next are likely to buy."""
+    from thrifty.project.standing import standing
+
+    with opened(project) as found:
+        told = standing(found)
+        console = Console()
+        console.print(_batches(told), _models(told))
+        for line in _sentences(told):
+            typer.echo(line)
+
+
+def _batches(told: Standing) -> Table:
+    table = Table("batch", "chosen by", "sent to", title="batches")
+    for name in ("frames", "by chance", "labelled", "objects"):
+        table.add_column(name, justify="right")
+    for one in told.batches:
+        figures = (one.frames, one.shadow, one.labelled, one.objects)
+        where = one.batch.tool or "nobody yet"
+        table.add_row(one.batch.name, one.batch.strategy, where, *map(str, figures))
+    return table
+
+
+def _models(told: Standing) -> Table:
+    table = Table("model", title="models")
+    for name in ("learned from", "minutes of labelling", "miss rate at 1 FPPI", "AP", "AP50"):
+        table.add_column(name, justify="right")
+    for one in told.models:
+        figures = one.figures.get("test") or one.figures.get("shadow")
+        values = (figures.miss_rate, figures.ap, figures.ap50) if figures else ()
+        cells = [f"{value:.3f}" for value in values] or ["-"] * 3
+        table.add_row(one.model.name, str(one.lessons), f"{one.seconds / 60:.1f}", *cells)
+    return table
+
+
+def _sentences(told: Standing) -> Iterator[str]:
+    from thrifty.project.wording import outlook_in_words, saving_in_words
+
+    objects = ", ".join(f"{count} {name}" for name, count in told.objects.items())
+    yield f"{told.labelled} frames labelled in {told.seconds / 60:.1f} minutes: {objects or 'no objects'}"
+    source = f"from {told.recorded} recorded times" if told.recorded else "from the settings"
+    yield f"a frame costs {told.cost.per_frame:.1f} s and a box {told.cost.per_box:.1f} s, {source}"
+    for what, one in told.savings.items():
+        yield saving_in_words(what, one)
+    yield outlook_in_words(told.outlook)
+
+
+def export(
+    out: Annotated[
+        Path, typer.Argument(help="The file, or, for a format that is a folder, the folder.")
+    ],
+    to: Annotated[str, typer.Option(help="Format: see `thrifty data formats`.")] = "coco",
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures", help="Put the pictures beside, where the format has a place for them."
+        ),
+    ] = False,
+    project: ProjectOption = None,
+) -> None:
+    """Write the labels of the project for whoever trains elsewhere."""
+    from thrifty.project import exporting
+
+    with opened(project) as found:
+        lost = exporting.export(found, out, to, pictures=pictures)
+        for what, count in sorted(lost.items()):
+            typer.echo(f"{to} has no place for {what}: {count}", err=True)
+        typer.echo(f"labels written: {out}")
+
+
+def log(project: ProjectOption = None) -> None:
+    """Everything that was done, in order."""
+    import json
+
+    with opened(project) as found:
+        for event in found.store.events():
+            arguments = json.dumps(event.arguments, ensure_ascii=False)
+            typer.echo(f"{event.number:4d}  {event.at}  {event.command}  {arguments}")
+
+
+def replay(
+    into: Annotated[Path, typer.Argument(help="A new folder for the repetition.")],
+    device: DeviceOption = Device.AUTO,
+    project: ProjectOption = None,
+) -> None:
+    """Do everything in the log again in a new project, with the labels as they came, and hold the choices against it."""
+    from thrifty.project.replay import replay as repeat
+
+    with opened(project, device) as found:
+        count = repeat(found, into)
+        typer.echo(f"{count} choices made again, all the same: {into}")
