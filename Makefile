@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 OUT ?= out/demo
+# A server that the tests label in; apart, since it wants other versions of what we use.
+LABEL_STUDIO ?= $(VENV)-label-studio
+LABEL_STUDIO_READY := $(LABEL_STUDIO)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench fuzz check format clean
@@ -26,11 +29,16 @@ $(DEV_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps ultralytics
 	@touch $@
 
+$(LABEL_STUDIO_READY):
+	$(PYTHON) -m venv $(LABEL_STUDIO) || { rm -rf $(LABEL_STUDIO); exit 1; }
+	$(LABEL_STUDIO)/bin/python -m pip install --quiet --disable-pip-version-check label-studio==1.23.2
+	@touch $@
+
 demo: $(READY) ## Run active learning on the rendered street and write its page (under 10 minutes)
 	$(BIN)/thrifty run street --out $(OUT)
 
-test: $(DEV_READY) ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+test: $(DEV_READY) $(LABEL_STUDIO_READY) ## Run all tests
+	LABEL_STUDIO_BIN=$(abspath $(LABEL_STUDIO))/bin/label-studio $(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(DEV_READY) ## Measure what scoring costs and print the table (BENCH="--million" for all of it)
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -50,4 +58,4 @@ format: $(DEV_READY) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove the virtual environment and everything made
-	rm -rf $(VENV) out build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LABEL_STUDIO) out build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +12,7 @@ import torch
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+from tests.labelling import Server, shared_server
 from tests.tiny import TinyData, write_tiny_data
 
 # The first call of a compiled function compiles it, which no deadline should punish.
@@ -49,3 +51,12 @@ def _beside(folder: Path) -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real Label Studio, one for all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    yield from shared_server(
+        (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "ls"
+    )

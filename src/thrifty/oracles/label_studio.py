@@ -10,7 +10,7 @@ import importlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 from xml.sax.saxutils import quoteattr
 
 from thrifty.errors import CapabilityError, OracleError
@@ -22,6 +22,7 @@ from thrifty.types import Record
 IGNORE = "ignore"
 """The label of regions that count neither as object nor as background."""
 _URL, _PROJECT = "url", "project"
+_VIEW = "by score"
 _PAGE = 100
 _SENT_AT_ONCE = 20
 _SECONDS = 60.0
@@ -52,7 +53,12 @@ class LabelStudio:
             OracleError: The server cannot be reached, or refuses.
             FrameError: A frame cannot be read.
         """
+        with self._server:
+            return self._send(assignment)
+
+    def _send(self, assignment: Assignment) -> Sent:
         project = self._project(assignment)
+        self._sort_by_score(project)
         tasks = self._tasks_by_record(project)
         missing = [task for task in assignment.tasks if task.record.id not in tasks]
         pictures = self._uploaded(project) if missing else {}
@@ -78,6 +84,10 @@ class LabelStudio:
         Raises:
             OracleError: The server cannot be reached, the project is gone, or an annotation cannot be understood.
         """
+        with self._server:
+            return self._collect(asked)
+
+    def _collect(self, asked: Asked) -> Collected:
         project = asked.sent.reference[_PROJECT]
         records = {task: record_id for record_id, task in asked.sent.tasks.items()}
         left_out: Counter[str] = Counter()
@@ -115,7 +125,6 @@ class LabelStudio:
                 "show_collab_predictions": True,
             },
         )
-        self._sort_by_score(int(made["id"]))
         return int(made["id"])
 
     def _check_classes(self, project: Mapping[str, Any], assignment: Assignment) -> None:
@@ -127,9 +136,12 @@ class LabelStudio:
             )
 
     def _sort_by_score(self, project: int) -> None:
-        """A view of the tasks with the highest score first."""
+        """A view of the tasks with the highest score first, if there is none yet."""
+        views = self._server.get("/api/dm/views/", {"project": str(project)})
+        if any(view["data"].get("title") == _VIEW for view in views):
+            return
         data = {
-            "title": "by score",
+            "title": _VIEW,
             "type": "list",
             "target": "tasks",
             "ordering": ["-tasks:data.score"],
@@ -277,10 +289,21 @@ class _Server:
             raise CapabilityError(
                 "Label Studio is reached by httpx2; install it with: pip install 'thrifty[label-studio]'"
             ) from error
-        self._url = url
-        # Bound to the address: a redirect elsewhere must not take the token along.
-        headers = {"Authorization": f"Token {token}"}
-        self._client = self._http.Client(base_url=url, headers=headers, timeout=_SECONDS)
+        self._url, self._token = url, token
+        self.transport: Any = None
+
+    def __enter__(self) -> Self:
+        # Redirects are not followed, so the token goes nowhere else.
+        self._client = self._http.Client(
+            base_url=self._url,
+            headers={"Authorization": f"Token {self._token}"},
+            timeout=_SECONDS,
+            transport=self.transport,
+        )
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._client.close()
 
     def get(self, path: str, query: Mapping[str, str] | None = None, absent: Any = None) -> Any:  # noqa: ANN401 - JSON
         """What is there, or `absent` if that is said and there is nothing."""

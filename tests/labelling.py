@@ -1,0 +1,152 @@
+"""A real Label Studio for tests, and what a person's browser would send to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from filelock import FileLock
+
+START_SECONDS = 240
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Servers that this process has started: whoever stops them, they are its children."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    url: str
+    token: str
+
+    def browser(self) -> httpx2.Client:
+        """Whoever labels there."""
+        headers = {"Authorization": f"Token {self.token}"}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=60)
+
+    def annotate(self, task: str, results: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        """Submit an annotation."""
+        with self.browser() as browser:
+            answer = browser.post(
+                f"/api/tasks/{task}/annotations/", json={"result": results, **more}
+            )
+            assert answer.status_code == 201, answer.text
+            return dict(answer.json())
+
+
+def rectangle(
+    box: tuple[float, ...], size: tuple[int, int], name: str = "person"
+) -> dict[str, Any]:
+    """What a browser sends of a drawn box: pixels of the picture as percent."""
+    left, top, right, bottom = box
+    width, height = size
+    value = {
+        "x": 100 * left / width,
+        "y": 100 * top / height,
+        "width": 100 * (right - left) / width,
+        "height": 100 * (bottom - top) / height,
+        "rotation": 0,
+        "rectanglelabels": [name],
+    }
+    return {
+        "type": "rectanglelabels",
+        "from_name": "label",
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "value": value,
+    }
+
+
+def program() -> str:
+    """Label Studio's command, which `make test` installs."""
+    named = os.environ.get("LABEL_STUDIO_BIN")
+    beside = Path(__file__).parents[1] / ".venv-label-studio" / "bin" / "label-studio"
+    found = shutil.which(named or str(beside))
+    if found is None:
+        message = f"{named or beside}: Label Studio is not here; `make test` installs it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def shared_server(common: Path) -> Iterator[Server]:
+    """The server that all test processes use: the first starts it, the last stops it."""
+    common.mkdir(parents=True, exist_ok=True)
+    note = common / "server.json"
+    with FileLock(common / ".lock"):
+        known = json.loads(note.read_text()) if note.exists() else _start(common)
+        note.write_text(json.dumps(known | {"users": known["users"] + 1}))
+    try:
+        yield Server(known["url"], known["token"])
+    finally:
+        with FileLock(common / ".lock"):
+            known = json.loads(note.read_text())
+            known["users"] -= 1
+            note.write_text(json.dumps(known))
+            if not known["users"]:
+                os.killpg(known["process"], 9)
+                note.unlink()
+        for process in _STARTED:
+            if process.poll() is None and not note.exists():
+                process.wait()
+
+
+def _start(folder: Path) -> dict[str, Any]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(20)
+    command = [
+        program(),
+        "start",
+        "--no-browser",
+        "--internal-host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    command += ["--username", "someone@example.org", "--password", secrets.token_hex(8)]
+    command += ["--user-token", token]
+    settings = {
+        "LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"),
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "COLLECT_ANALYTICS": "false",
+    }
+    (folder / "data").mkdir(exist_ok=True)
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            command, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True
+        )
+    _STARTED.append(process)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(url, process, folder / "server.log")
+    except BaseException:
+        os.killpg(process.pid, 9)
+        raise
+    return {"url": url, "token": token, "process": process.pid, "users": 0}
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if httpx2.get(f"{url}/health", timeout=5).status_code == 200:
+                return
+        except httpx2.HTTPError:
+            time.sleep(1)
+    raise RuntimeError(f"Label Studio does not start: {log.read_text()[-2000:]}")
