@@ -132,7 +132,8 @@ def frames_for(project: Project, minutes: float) -> int:
     cost, _ = cost_model(project, labels)
     boxes = [len(label.drawn) for label in labels.values()]
     each = cost.seconds(1, float(np.mean(boxes)) if boxes else 0.0)
-    return max(1, int(60 * minutes / each)) if each > 0 else 1
+    # A hair more, so that what comes out even is not lost to rounding.
+    return max(1, int(60 * minutes / each + 1e-6)) if each > 0 else 1
 
 
 def savings(
