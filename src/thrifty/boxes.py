@@ -40,6 +40,15 @@ def intersection(first: FloatArray, second: FloatArray) -> FloatArray:
     return np.asarray(sides[..., 0] * sides[..., 1])
 
 
+def clipped(boxes: FloatArray, width: int, height: int) -> FloatArray:
+    """The part of each box that lies within an image, `N x 4`; of a box beside the image, one without area.
+
+    >>> clipped(np.array([[-5.0, 10, 20, 60]]), 100, 50)
+    array([[ 0., 10., 20., 50.]])
+    """
+    return np.clip(boxes, 0.0, np.array([width, height] * 2, dtype=np.float64))
+
+
 def iou(first: FloatArray, second: FloatArray) -> FloatArray:
     """Intersection over union, `N x M`, in [0, 1]; 0 where both boxes are without area.
 

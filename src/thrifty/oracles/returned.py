@@ -1,0 +1,142 @@
+"""What people put into the folder `labels/` of a batch: read in whatever format it is, and matched with what was sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from thrifty.boxes import clipped
+from thrifty.data.dataset import Dataset, LabelledImage, problems
+from thrifty.data.formats.catalogue import read_dataset, recognised
+from thrifty.data.formats.guard import unpacked
+from thrifty.errors import DataError, OracleError
+from thrifty.oracles.batch_folder import IMAGES, LABELS, told
+from thrifty.oracles.sent_frames import SentFrames
+from thrifty.oracles.tool import Answer, Asked, Collected
+from thrifty.oracles.yolo_labels import answered, label_files, read_label_files
+from thrifty.types import Annotations, Record
+
+_SUFFIXES = frozenset({".csv", ".json", ".mat", ".vbb", ".xml", ".zip"})
+"""Of files that are annotations on their own, or hold some."""
+
+
+def collect_folder(folder: Path, asked: Asked, frames: SentFrames) -> Collected:
+    """What people have drawn so far: a frame that an export names is answered, without boxes too.
+
+    Where several exports name a frame, the one that was written last counts; within one, what comes last.
+
+    Args:
+        folder: Of the batch.
+        asked: The batch.
+        frames: Finds its frames by the names of images.
+
+    Raises:
+        OracleError: The folder is gone, or what lies in `labels/` cannot be read, or is of pictures of another size.
+    """
+    if not (folder / IMAGES).is_dir():
+        raise OracleError(f"{folder}: the batch is gone; restore the folder, or send it again")
+    answers: dict[str, Answer] = {}
+    left_out: Counter[str] = Counter()
+    numbers = {name: number for number, name in enumerate(asked.classes)}
+    with told(folder):
+        for path, dataset in _exports(folder / LABELS, frames):
+            left_out.update(dataset.unread)
+            for image in dataset.images:
+                record = frames.find(image.name)
+                if record is None:
+                    left_out["frames that are not of this batch"] += 1
+                else:
+                    drawn = _drawn(image, record, dataset, numbers, left_out, path)
+                    answers[record.id] = Answer(record.id, drawn)
+    return Collected(list(answers.values()), +left_out)
+
+
+def _exports(labels: Path, frames: SentFrames) -> Iterator[tuple[Path, Dataset]]:
+    """All that can be read, the oldest first."""
+    if not labels.is_dir():
+        return
+    none = True
+    for path in _sources(labels, frames):
+        if path.suffix.lower() == ".zip":
+            with _named(path), unpacked(path) as inner:
+                for place in _sources(inner, frames):
+                    with _named(path, inner):
+                        yield path, _read(place, frames)
+                    none = False
+        else:
+            with _named(path):
+                yield path, _read(path, frames)
+            none = False
+    if none and any(not path.name.startswith(".") for path in labels.iterdir()):
+        raise OracleError(
+            f"{labels}: holds no annotations of a known format; put there what the tool exports"
+        )
+
+
+@contextmanager
+def _named(path: Path, inner: Path | None = None) -> Iterator[None]:
+    """What cannot be read, as the error of an oracle, naming the file that people know."""
+    try:
+        yield
+    except DataError as error:
+        text = str(error) if inner is None else str(error).replace(str(inner), str(path))
+        raise OracleError(text) from error
+
+
+def _sources(place: Path, frames: SentFrames) -> Iterator[Path]:
+    """Files and folders that are annotations, or archives of some."""
+    if place.is_file():
+        if place.suffix.lower() in _SUFFIXES:
+            yield place
+    elif label_files(place, frames) or recognised(place):
+        yield place
+    else:
+        for child in sorted(place.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name)):
+            if not child.name.startswith("."):
+                yield from _sources(child, frames)
+
+
+def _read(path: Path, frames: SentFrames) -> Dataset:
+    if path.is_dir() and (files := label_files(path, frames)):
+        return read_label_files(path, files, frames)
+    found = recognised(path)
+    dataset = read_dataset(path, sizes=frames.sizes, checked=False)
+    if found and found[0].name == "yolo":
+        named = answered(path)
+        images = (image for image in dataset.images if image.name in named)
+        dataset = replace(dataset, images=tuple(images))
+    return dataset
+
+
+def _drawn(
+    image: LabelledImage,
+    record: Record,
+    dataset: Dataset,
+    numbers: Mapping[str, int],
+    left_out: Counter[str],
+    path: Path,
+) -> Annotations:
+    """The boxes of known classes that lie within the frame, cut at its edge."""
+    size = (record.width, record.height)
+    if None not in (image.width, image.height) and (image.width, image.height) != size:
+        raise OracleError(
+            f"{path}: {image.name} is {image.width}x{image.height} there and was sent as {record.width}x{record.height}; "
+            "export it for the pictures as they were sent"
+        )
+    image = replace(image, width=record.width, height=record.height)
+    wrong = {problem.number: problem for problem in problems(replace(dataset, images=(image,)))}
+    left_out.update(f"a box that {problem.reason}" for problem in wrong.values())
+    labels = []
+    for number, label in enumerate(image.labels):
+        name = dataset.categories[label.category].name
+        if number in wrong:
+            continue
+        if name in numbers:
+            labels.append(replace(label, category=numbers[name]))
+        else:
+            left_out[f"boxes of class {name!r}, which the project does not have"] += 1
+    drawn = replace(image, labels=tuple(labels)).annotations()
+    return replace(drawn, boxes=clipped(drawn.boxes, *size))
