@@ -260,10 +260,11 @@ def test_what_cannot_be_taken_is_counted(tmp_path: Path) -> None:
         {"id": number, "image_id": 1, "category_id": category, "bbox": box}
         for number, (category, box) in enumerate(boxes)
     ]
+    annotations.append({"id": 9, "image_id": 2, "category_id": 7, "bbox": [1, 1, 9, 9]})
     coco(tmp_path, images=images, categories=categories, annotations=annotations)
     found = collected(tmp_path)
     assert found.left_out == {
-        "frames that are not of this batch": 1,
+        "boxes on frames that are not of this batch": 1,
         "boxes of class 'dog', which the project does not have": 1,
         "a box that lies outside its image of 100x80 pixels": 1,
         "a box that has no area": 1,

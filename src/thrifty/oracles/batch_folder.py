@@ -26,7 +26,8 @@ from thrifty.data.formats.catalogue import find_format, write_dataset
 from thrifty.data.formats.file_names import without_suffix
 from thrifty.errors import DataError, OracleError
 from thrifty.files import replace_file
-from thrifty.oracles.tool import Assignment, Task
+from thrifty.oracles.sent_frames import stem_of
+from thrifty.oracles.tool import Assignment, Sent, Task
 from thrifty.store.choice_file import ChosenRow, read_choices, write_choice
 
 CHOSEN, IMAGES, PRELABELS, LABELS, README = (
@@ -43,20 +44,21 @@ _LEFTOVER = re.compile(rf"\.(?:{CHOSEN}|{README}|{PRELABELS}|[0-9]{{5,}}-.+)\.[a
 """What a writer leaves behind if it is killed: the names of `thrifty.files`."""
 
 
-def stem(task: Task) -> str:
-    """What the picture of a frame is called, suffix left out: rank, name, and a hash of the record's id.
+def plain(name: str, identity: str) -> str:
+    """A name that every tool and file system keeps: letters and digits of ASCII, dashes, and a hash of the identity."""
+    text = unicodedata.normalize("NFKD", without_suffix(name)).encode("ascii", "ignore").decode()
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    words = _UNFIT.sub("-", text)[:_LONGEST].strip("-")
+    return f"{words}-{digest}" if words else digest
 
-    Letters and digits of ASCII and dashes only, so that every tool and file system keeps it; no dot, so that what follows
-    the first one is the suffix. Sorted by name, pictures stand in the order of the choice.
+
+def stem(task: Task) -> str:
+    """What the picture of a frame is called, suffix left out: its rank, and a plain form of its name.
+
+    There is no dot in it, so what follows the first one is the suffix. Sorted by name, pictures stand in the order of the
+    choice.
     """
-    plain = (
-        unicodedata.normalize("NFKD", without_suffix(task.record.label))
-        .encode("ascii", "ignore")
-        .decode()
-    )
-    digest = hashlib.sha256(task.record.id.encode()).hexdigest()[:8]
-    words = _UNFIT.sub("-", plain)[:_LONGEST].strip("-")
-    return "-".join(part for part in (f"{task.rank:05d}", words, digest) if part)
+    return f"{task.rank:05d}-{plain(task.record.label, task.record.id)}"
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def write_batch(folder: Path, assignment: Assignment) -> Mapping[str, str]:
         (folder / part).mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     _write_chosen(folder / CHOSEN, assignment)
-    there = {path.name.split(".")[0]: path.name for path in (folder / IMAGES).iterdir()}
+    there = {stem_of(path.name): path.name for path in (folder / IMAGES).iterdir()}
     names: dict[str, str] = {}
     for task in assignment.tasks:
         name = there.get(stem(task))
@@ -143,6 +145,11 @@ def _chosen(task: Task) -> ChosenRow:
     )
 
 
+def as_sent(assignment: Assignment, names: Mapping[str, str]) -> Sent:
+    """Where the batch went: its folder's name, and the pictures' names without suffix."""
+    return Sent({"folder": assignment.name}, {key: stem_of(name) for key, name in names.items()})
+
+
 def to_begin_with(assignment: Assignment, names: Mapping[str, str], *, scored: bool) -> Dataset:
     """The detector's boxes as annotations of the pictures, cut at the frame's edge; what lies beside it is left out.
 
@@ -189,6 +196,16 @@ def write_prelabels(folder: Path, dataset: Dataset, form: str) -> None:
     if suffix:
         place.mkdir(exist_ok=True)
         place /= f"annotations{suffix}"
+    write_once(place, dataset, form)
+
+
+def write_once(place: Path, dataset: Dataset, form: str) -> None:
+    """Write annotations, unless there are some.
+
+    Raises:
+        OracleError: The form cannot express them.
+        OSError: The place cannot be written.
+    """
     if place.is_file() or (place.is_dir() and any(place.iterdir())):
         return
     try:

@@ -11,13 +11,14 @@ from thrifty.oracles.batch_folder import (
     LABELS,
     PRELABELS,
     README,
+    as_sent,
     to_begin_with,
     told,
     write_batch,
     write_prelabels,
 )
 from thrifty.oracles.returned import collect_folder
-from thrifty.oracles.sent_frames import SentFrames, stem_of
+from thrifty.oracles.sent_frames import SentFrames
 from thrifty.oracles.tool import Asked, Assignment, Collected, Sent
 
 _INSTRUCTIONS = f"""{{name}} of {{project}}: {{count}} frames to label
@@ -71,9 +72,7 @@ class FolderTool:
                 classes=", ".join(assignment.classes),
             )
             replace_file(batch / README, text.encode())
-        return Sent(
-            {"folder": assignment.name}, {key: stem_of(name) for key, name in names.items()}
-        )
+        return as_sent(assignment, names)
 
     def collect(self, asked: Asked) -> Collected:
         """What lies in `labels/` of the batch's folder, in any format; nothing if it is empty.

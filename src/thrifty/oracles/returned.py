@@ -45,9 +45,9 @@ def collect_folder(folder: Path, asked: Asked, frames: SentFrames) -> Collected:
         for path, dataset in _exports(folder / LABELS, frames):
             left_out.update(dataset.unread)
             for image in dataset.images:
-                record = frames.find(image.name)
+                record = frames.of(image)
                 if record is None:
-                    left_out["frames that are not of this batch"] += 1
+                    left_out["boxes on frames that are not of this batch"] += len(image.labels)
                 else:
                     drawn = _drawn(image, record, dataset, numbers, left_out, path)
                     answers[record.id] = Answer(record.id, drawn)

@@ -7,14 +7,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from thrifty.data.dataset import video_frame
+from thrifty.data.dataset import LabelledImage, video_frame
 from thrifty.data.formats.sizes import Sizes
 from thrifty.oracles.tool import Asked
 from thrifty.types import Record
 
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 """What Label Studio puts in front of the names of pictures."""
-_NUMBERED = re.compile(r"frame_(\d{1,9})")
+_NUMBERED = re.compile(r"frame_\d+")
 
 
 class SentFrames:
@@ -22,7 +22,7 @@ class SentFrames:
 
     Args:
         asked: The batch; its tasks' ids are the names of the pictures without suffix.
-        numbered: Whether `frame_000012` means the thirteenth picture of the batch, as CVAT has it.
+        numbered: Whether frame 12 of a video without a name is the thirteenth picture of the batch, as in CVAT.
     """
 
     def __init__(self, asked: Asked, *, numbered: bool = False) -> None:
@@ -45,25 +45,26 @@ class SentFrames:
         key = (
             self._ids.get(stem)
             or self._ids.get(_UPLOADED.sub("", stem))
-            or self._of_video(name)
-            or self._of_number(stem)
+            or self._of_video(*(video_frame(name) or ("", 0)))
         )
         return self._records.get(key) if key else None
+
+    def of(self, image: LabelledImage) -> Record | None:
+        """The frame that an image is."""
+        found = self.find(image.name)
+        if found is not None or image.frame is None or not _NUMBERED.fullmatch(image.name):
+            return found
+        place = image.frame
+        return self._records.get(self._places[place]) if place < len(self._places) else None
 
     @property
     def sizes(self) -> Sizes:
         """How large the frames are by their records, whatever has become of their pictures."""
         return _SentSizes(frames=self)
 
-    def _of_video(self, name: str) -> str | None:
-        video, frame = video_frame(name) or ("", 0)
+    def _of_video(self, video: str, frame: int) -> str | None:
         keys = self._in_videos.get((_last(video), frame), [])
         return keys[0] if len(keys) == 1 else None
-
-    def _of_number(self, stem: str) -> str | None:
-        match = _NUMBERED.fullmatch(stem)
-        place = int(match[1]) if match else len(self._places)
-        return self._places[place] if place < len(self._places) else None
 
 
 @dataclass(frozen=True, slots=True)
