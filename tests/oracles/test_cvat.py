@@ -108,7 +108,7 @@ def test_what_cvat_exports_of_images_is_read(tmp_path: Path) -> None:
     found = collected(tmp_path)
     answers = drawn(found)
     assert answers.keys() == {ONE, THREE}
-    assert np.allclose(answers[ONE].boxes, [[90, 0, 100, 20.5], [25, 5, 35, 25]])
+    assert np.allclose(answers[ONE].boxes, np.array([[90, 0, 100, 20.5], [25, 5, 35, 25]]))
     assert (answers[ONE].classes.tolist(), len(answers[THREE])) == ([0, 1], 0)
     assert found.left_out == {
         "boxes of class 'dog', which the project does not have": 1,

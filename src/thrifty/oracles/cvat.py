@@ -29,9 +29,12 @@ from thrifty.oracles.batch_folder import (
     write_once,
     write_prelabels,
 )
+from thrifty.oracles.cvat_server import CvatServer
 from thrifty.oracles.returned import collect_folder
 from thrifty.oracles.sent_frames import SentFrames
 from thrifty.oracles.tool import Asked, Assignment, Collected, Sent
+
+__all__ = ["CvatFiles", "CvatServer"]
 
 MANIFEST, VIDEO = "manifest.jsonl", "video"
 

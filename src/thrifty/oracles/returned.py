@@ -1,23 +1,21 @@
-"""What people put into the folder `labels/` of a batch: read in whatever format it is, and matched with what was sent."""
+"""What people put into the folder `labels/` of a batch: read in whatever format it is."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from thrifty.boxes import clipped
-from thrifty.data.dataset import Dataset, LabelledImage, problems
+from thrifty.data.dataset import Dataset
 from thrifty.data.formats.catalogue import read_dataset, recognised
 from thrifty.data.formats.guard import unpacked
 from thrifty.errors import DataError, OracleError
 from thrifty.oracles.batch_folder import IMAGES, LABELS, told
+from thrifty.oracles.gathered import Gathered
 from thrifty.oracles.sent_frames import SentFrames
-from thrifty.oracles.tool import Answer, Asked, Collected
+from thrifty.oracles.tool import Asked, Collected
 from thrifty.oracles.yolo_labels import answered, label_files, read_label_files
-from thrifty.types import Annotations, Record
 
 _SUFFIXES = frozenset({".csv", ".json", ".mat", ".vbb", ".xml", ".zip"})
 """Of files that are annotations on their own, or hold some."""
@@ -38,20 +36,11 @@ def collect_folder(folder: Path, asked: Asked, frames: SentFrames) -> Collected:
     """
     if not (folder / IMAGES).is_dir():
         raise OracleError(f"{folder}: the batch is gone; restore the folder, or send it again")
-    answers: dict[str, Answer] = {}
-    left_out: Counter[str] = Counter()
-    numbers = {name: number for number, name in enumerate(asked.classes)}
+    gathered = Gathered(asked, frames)
     with told(folder):
         for path, dataset in _exports(folder / LABELS, frames):
-            left_out.update(dataset.unread)
-            for image in dataset.images:
-                record = frames.of(image)
-                if record is None:
-                    left_out["boxes on frames that are not of this batch"] += len(image.labels)
-                else:
-                    drawn = _drawn(image, record, dataset, numbers, left_out, path)
-                    answers[record.id] = Answer(record.id, drawn)
-    return Collected(list(answers.values()), +left_out)
+            gathered.add(dataset, path)
+    return gathered.collected()
 
 
 def _exports(labels: Path, frames: SentFrames) -> Iterator[tuple[Path, Dataset]]:
@@ -109,34 +98,3 @@ def _read(path: Path, frames: SentFrames) -> Dataset:
         images = (image for image in dataset.images if image.name in named)
         dataset = replace(dataset, images=tuple(images))
     return dataset
-
-
-def _drawn(
-    image: LabelledImage,
-    record: Record,
-    dataset: Dataset,
-    numbers: Mapping[str, int],
-    left_out: Counter[str],
-    path: Path,
-) -> Annotations:
-    """The boxes of known classes that lie within the frame, cut at its edge."""
-    size = (record.width, record.height)
-    if None not in (image.width, image.height) and (image.width, image.height) != size:
-        raise OracleError(
-            f"{path}: {image.name} is {image.width}x{image.height} there and was sent as {record.width}x{record.height}; "
-            "export it for the pictures as they were sent"
-        )
-    image = replace(image, width=record.width, height=record.height)
-    wrong = {problem.number: problem for problem in problems(replace(dataset, images=(image,)))}
-    left_out.update(f"a box that {problem.reason}" for problem in wrong.values())
-    labels = []
-    for number, label in enumerate(image.labels):
-        name = dataset.categories[label.category].name
-        if number in wrong:
-            continue
-        if name in numbers:
-            labels.append(replace(label, category=numbers[name]))
-        else:
-            left_out[f"boxes of class {name!r}, which the project does not have"] += 1
-    drawn = replace(image, labels=tuple(labels)).annotations()
-    return replace(drawn, boxes=clipped(drawn.boxes, *size))
