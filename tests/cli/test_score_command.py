@@ -270,7 +270,7 @@ def test_settings_change_the_scores_and_belong_to_the_file(place: Path) -> None:
 @pytest.mark.parametrize(
     ("detector", "message"),
     [
-        ("nonsense", "not a detector; use paper:FILE"),
+        ("nonsense", "not a detector; use trained:FILE"),
         ("own:absent", "has no attribute 'absent'"),
         ("absent:make", "No module named 'absent'"),
         ("own:nothing", "gives no class maps"),

@@ -25,7 +25,7 @@ def task(record: Record, rank: int, boxes: Sequence[Sequence[float]] = ()) -> Ta
         np.linspace(0.9, 0.5, count),
         np.arange(count) % len(CLASSES),
     )
-    return Task(record, rank, 2.5 / rank, "contradicts itself most", found)
+    return Task(record, rank, 2.5 / rank, found)
 
 
 def picture(record: Record) -> Picture:
@@ -78,7 +78,6 @@ def real_batch(folder: Path) -> Assignment:
             record,
             rank,
             1 / rank,
-            "divergence",
             Detections(labels[record.id].boxes, np.linspace(1, 0.5, len(labels[record.id]))),
         )
         for rank, record in enumerate(records, start=1)

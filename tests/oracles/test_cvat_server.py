@@ -13,7 +13,7 @@ from tests.oracles.batches import asked, assignment, drawn, picture, still, task
 from tests.oracles.cvat_stub import CHANGED, PASSWORD, TOKEN, USER, Cvat, served
 from thrifty.errors import CapabilityError, FrameError, OracleError
 from thrifty.oracles import cvat_server
-from thrifty.oracles.cvat import CvatServer
+from thrifty.oracles.cvat_server import CvatServer
 from thrifty.oracles.tool import Picture
 from thrifty.types import Record
 

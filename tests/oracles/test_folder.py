@@ -125,7 +125,7 @@ def test_the_folder_says_what_it_is_and_what_to_do(tmp_path: Path) -> None:
     assert list(read_choices([folder / "chosen.csv"]).ids) == [ONE, TWO, THREE]
     first, row = (folder / "chosen.csv").read_text().splitlines()[:2]
     assert first.startswith("rank,id,path,frame,score,")
-    assert row.startswith("1,still-0001,street/1.jpg,,2.5,2.5,contradicts itself most,")
+    assert row.startswith("1,still-0001,street/1.jpg,,2.5,2.5,,")
     text = (folder / "README.txt").read_text()
     assert all(word in text for word in ("batch-003", "street", "labels/", *CLASSES))
 
@@ -348,7 +348,7 @@ def test_a_stop_anywhere_is_made_good_by_sending_again(tmp_path: Path, form: For
         assert len(list((tmp_path / BATCH.name / "images").iterdir())) == min(count, 2)
         assert not (tmp_path / BATCH.name / "prelabels").exists()
     whole = FolderTool(tmp_path / "at once", form).send(BATCH)
-    assert FolderTool(tmp_path, form).send(dies_at(1)) == whole
+    assert FolderTool(tmp_path, form).send(dies_at(1)).tasks == whole.tasks
     assert files_of(tmp_path / BATCH.name) == files_of(tmp_path / "at once" / BATCH.name)
 
 
@@ -402,6 +402,15 @@ def test_a_frame_that_cannot_be_read_is_the_frame_s_error(tmp_path: Path) -> Non
 
     with pytest.raises(FrameError, match=r"1\.jpg: cannot be decoded"):
         FolderTool(tmp_path).send(assignment(BATCH.tasks, read))
+
+
+def test_batches_may_move_together(tmp_path: Path) -> None:
+    sent = FolderTool(tmp_path / "here").send(BATCH)
+    (tmp_path / "here").rename(tmp_path / "there")
+    batch = tmp_path / "there" / BATCH.name
+    shutil.copytree(batch / "prelabels", batch / "labels", dirs_exist_ok=True)
+    collected = FolderTool(tmp_path / "there").collect(asked(sent, BATCH))
+    assert len(collected.answers) == len(BATCH.tasks)
 
 
 def test_a_folder_that_cannot_be_written_or_is_gone_is_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 import thrifty
+from thrifty.cli import adding, labelling
 from thrifty.cli import data as data_commands
 from thrifty.cli import project as project_commands
 from thrifty.cli.compare import compare
@@ -36,8 +37,8 @@ for pool_command in (score, select, look):
 for project_command in (
     project_commands.init,
     project_commands.status,
-    project_commands.send,
-    project_commands.collect,
+    labelling.send,
+    labelling.collect,
     project_commands.train,
     project_commands.export,
     project_commands.log,
@@ -45,7 +46,7 @@ for project_command in (
 ):
     app.command(rich_help_panel="A project")(project_command)
 app.add_typer(
-    project_commands.add,
+    adding.app,
     name="add",
     help="Add pools, labels and detectors.",
     rich_help_panel="A project",

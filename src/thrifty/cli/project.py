@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,24 +15,15 @@ from thrifty.cli.console import ConsoleProgress
 from thrifty.cli.options import (
     Device,
     DeviceOption,
-    EveryOption,
-    PerSecondOption,
-    ScaleOption,
-    SequencesOption,
     device_of,
 )
 from thrifty.cli.stopping import stopping
-from thrifty.detectors.forms import FORMS
 from thrifty.errors import RunError
 
 if TYPE_CHECKING:
-    from thrifty.oracles.tool import LabellingTool, Reference
-    from thrifty.project.labelling import Tools
     from thrifty.project.project import Project
     from thrifty.project.standing import Standing
     from thrifty.store.project.rows import Choice
-
-add = typer.Typer(no_args_is_help=True)
 
 ProjectOption = Annotated[
     Path | None,
@@ -44,15 +33,6 @@ ProjectOption = Annotated[
         help="The project's folder; where you stand if left out.",
     ),
 ]
-TOKEN = "LABEL_STUDIO_API_KEY"  # noqa: S105 - the name of a variable
-"""The variable that Label Studio's own tools read."""
-
-
-class To(StrEnum):
-    """Where people label."""
-
-    FOLDER = "folder"
-    LABEL_STUDIO = "label-studio"
 
 
 @contextmanager
@@ -101,89 +81,6 @@ def init(
     more = {} if model is None else {"model": f'"{model}"'}
     new = init_project(folder, template(name or folder.resolve().name, tuple(classes), more))
     typer.echo(f"{'begun' if new else 'is there already'}: {folder / FILE}")
-
-
-@add.command("pool")
-def add_pool(
-    path: Annotated[
-        Path,
-        typer.Argument(help="A folder of pictures and videos, a list of them, or one of them."),
-    ],
-    every: EveryOption = 1,
-    per_second: PerSecondOption = None,
-    sequences: SequencesOption = False,
-    scale: ScaleOption = 1.0,
-    project: ProjectOption = None,
-) -> None:
-    """Add pictures and videos to choose from."""
-    from thrifty.project import sources
-
-    with opened(project) as found:
-        sampling = sources.Sampling(every, per_second, sequences, scale)
-        _added(path, sources.add_pool(found, path, sampling))
-
-
-@add.command("start")
-def add_start(
-    annotations: Annotated[Path, typer.Argument(help="Labels in any format, to begin with.")],
-    images: Annotated[
-        Path | None, typer.Option(help="Their pictures; beside the labels if left out.")
-    ] = None,
-    every: EveryOption = 1,
-    scale: ScaleOption = 1.0,
-    project: ProjectOption = None,
-) -> None:
-    """Add labels that the first detector learns from."""
-    _add_labelled("start", annotations, images, every, scale, project)
-
-
-@add.command("test")
-def add_test(
-    annotations: Annotated[Path, typer.Argument(help="Labels in any format, to judge by.")],
-    images: Annotated[
-        Path | None, typer.Option(help="Their pictures; beside the labels if left out.")
-    ] = None,
-    every: EveryOption = 1,
-    scale: ScaleOption = 1.0,
-    project: ProjectOption = None,
-) -> None:
-    """Add labels that detectors are judged by; no detector learns from them, and no frame of theirs is chosen."""
-    _add_labelled("test", annotations, images, every, scale, project)
-
-
-def _add_labelled(
-    role: str, annotations: Path, images: Path | None, every: int, scale: float, folder: Path | None
-) -> None:
-    from thrifty.project import sources
-    from thrifty.store.project.rows import Role
-
-    with opened(folder) as project:
-        source = sources.source_at(annotations, images, {"every": every, "scale": scale})
-        _added(annotations, sources.add_labelled(project, Role(role), source))
-
-
-@add.command("detector")
-def add_detector(
-    form: Annotated[str, typer.Argument(help=f"A detector trained elsewhere: {FORMS}.")],
-    classes: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--class",
-            help="Number of the class in it that is the project's first; again for each. The first ones if left out.",
-        ),
-    ] = None,
-    project: ProjectOption = None,
-) -> None:
-    """Add a detector that was trained elsewhere; from now on it scores."""
-    from thrifty.project import sources
-
-    with opened(project) as found:
-        model = sources.add_detector(found, form, classes)
-        typer.echo(f"{form}: {'is the present one already' if model is None else model.name}")
-
-
-def _added(path: Path, new: bool) -> None:
-    typer.echo(f"{'added' if new else 'is there already, as it is'}: {path}")
 
 
 def select_batch(
@@ -243,69 +140,6 @@ def _write_rows(project: Project, choices: Sequence[Choice], out: Path) -> None:
         for one in choices
     ]
     write_choice(rows, out)
-
-
-def send(
-    to: Annotated[To, typer.Option(help="Where people label.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="For a folder: where the batches' folders go; batches/ of the project."),
-    ] = None,
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format", help="For a folder: the boxes to begin with, as coco, yolo or voc."
-        ),
-    ] = "coco",
-    url: Annotated[
-        str | None, typer.Option(envvar="LABEL_STUDIO_URL", help="Of the Label Studio server.")
-    ] = None,
-    project: ProjectOption = None,
-) -> None:
-    """Send the batch that waits to people, with the detector's boxes to begin with."""
-    from thrifty.project import labelling
-
-    with at_work(project) as found:
-        batch = labelling.send(found, to.value, _tools(found, out, form, url))
-        if batch is None:
-            typer.echo("no batch waits to be sent; choose one with `thrifty select`")
-            return
-        [sent] = [one for one in found.store.batches() if one.number == batch.number]
-        frames = len(found.store.choices(batch.number))
-        where = ", ".join(str(value) for value in (sent.reference or {}).values())
-        typer.echo(f"{batch.name}: {frames} frames sent: {where}")
-
-
-def collect(project: ProjectOption = None) -> None:
-    """Bring back what people have labelled so far, of all batches; do it as often as you like."""
-    from thrifty.project import labelling
-
-    with opened(project) as found:
-        harvest = labelling.collect(found, _tools(found, None, "coco", None))
-        for name, (labelled, frames) in harvest.labelled.items():
-            typer.echo(f"{name}: {labelled} of {frames} frames labelled")
-        for what, count in sorted(harvest.left_out.items()):
-            typer.echo(f"left out: {count} {what}", err=True)
-        typer.echo(f"{harvest.new} labels are new or changed")
-
-
-def _tools(project: Project, out: Path | None, form: str, url: str | None) -> Tools:
-    def make(name: str, reference: Reference | None) -> LabellingTool:
-        if name == To.FOLDER:
-            from thrifty.oracles.folder import FolderTool
-
-            return FolderTool(out or project.folder / "batches", form)
-        from thrifty.oracles.label_studio import LabelStudio
-
-        token = os.environ.get(TOKEN, "")
-        place = url if reference is None else reference["url"]
-        if not place or not token:
-            raise RunError(
-                f"Label Studio needs an address and a token; give --url, and set {TOKEN} to the token of your account there"
-            )
-        return LabelStudio(place, token)
-
-    return make
 
 
 def train(

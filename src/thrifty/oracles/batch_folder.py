@@ -27,7 +27,7 @@ from thrifty.data.formats.file_names import without_suffix
 from thrifty.errors import DataError, OracleError
 from thrifty.files import replace_file
 from thrifty.oracles.sent_frames import stem_of
-from thrifty.oracles.tool import Assignment, Sent, Task
+from thrifty.oracles.tool import Asked, Assignment, Sent, Task
 from thrifty.store.choice_file import ChosenRow, read_choices, write_choice
 
 CHOSEN, IMAGES, PRELABELS, LABELS, README = (
@@ -137,7 +137,7 @@ def _chosen(task: Task) -> ChosenRow:
         frame=record.frame,
         score=task.score,
         smoothed=task.score,
-        reason=task.reason,
+        reason="",  # people are not told, see `Task`
         sequence=record.sequence,
         place=record.place,
         width=record.width,
@@ -145,9 +145,17 @@ def _chosen(task: Task) -> ChosenRow:
     )
 
 
-def as_sent(assignment: Assignment, names: Mapping[str, str]) -> Sent:
-    """Where the batch went: its folder's name, and the pictures' names without suffix."""
-    return Sent({"folder": assignment.name}, {key: stem_of(name) for key, name in names.items()})
+def as_sent(folder: Path, names: Mapping[str, str]) -> Sent:
+    """Where the batch went, and the pictures' names without suffix."""
+    return Sent(
+        {"folder": str(folder.resolve())}, {key: stem_of(name) for key, name in names.items()}
+    )
+
+
+def batch_folder(folder: Path, asked: Asked) -> Path:
+    """Where the batch is: where it was sent to, or, moved together with all others, under its name in their folder."""
+    place = Path(asked.sent.reference["folder"])
+    return place if place.is_dir() else folder / place.name
 
 
 def to_begin_with(assignment: Assignment, names: Mapping[str, str], *, scored: bool) -> Dataset:

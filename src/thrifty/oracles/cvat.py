@@ -22,6 +22,7 @@ from thrifty.oracles.batch_folder import (
     PRELABELS,
     README,
     as_sent,
+    batch_folder,
     plain,
     to_begin_with,
     told,
@@ -29,12 +30,9 @@ from thrifty.oracles.batch_folder import (
     write_once,
     write_prelabels,
 )
-from thrifty.oracles.cvat_server import CvatServer
 from thrifty.oracles.returned import collect_folder
 from thrifty.oracles.sent_frames import SentFrames
 from thrifty.oracles.tool import Asked, Assignment, Collected, Sent
-
-__all__ = ["CvatFiles", "CvatServer"]
 
 MANIFEST, VIDEO = "manifest.jsonl", "video"
 
@@ -48,7 +46,7 @@ _INSTRUCTIONS = f"""{{name}} of {{project}}: {{count}} frames to label in CVAT
    like, as the ZIP archive that CVAT gives. All frames of an export count as labelled.
 4. Collect.
 
-chosen.csv says which frames these are, and what chose them.
+chosen.csv says which frames these are.
 """
 
 _OF_VIDEOS = f"""
@@ -92,7 +90,7 @@ class CvatFiles:
                 classes=", ".join(assignment.classes),
             )
             replace_file(batch / README, text.encode())
-        return as_sent(assignment, names)
+        return as_sent(batch, names)
 
     def collect(self, asked: Asked) -> Collected:
         """What lies in `labels/` of the batch's folder: CVAT's exports, or any other format; nothing if it is empty.
@@ -101,7 +99,7 @@ class CvatFiles:
             OracleError: The folder is gone, or a file in it cannot be understood.
         """
         frames = SentFrames(asked, numbered=True)
-        return collect_folder(self._folder / asked.sent.reference["folder"], asked, frames)
+        return collect_folder(batch_folder(self._folder, asked), asked, frames)
 
 
 def manifest(assignment: Assignment, names: Mapping[str, str]) -> bytes:

@@ -12,6 +12,7 @@ from thrifty.oracles.batch_folder import (
     PRELABELS,
     README,
     as_sent,
+    batch_folder,
     to_begin_with,
     told,
     write_batch,
@@ -32,7 +33,7 @@ _INSTRUCTIONS = f"""{{name}} of {{project}}: {{count}} frames to label
    or as a ZIP archive. A frame that an export lists without boxes counts as one with nothing on it.
 4. Collect.
 
-chosen.csv says which frames these are, and what chose them.
+chosen.csv says which frames these are.
 """
 
 _TITLES = {"coco": "a COCO file", "yolo": "YOLO's label files", "voc": "Pascal VOC's XML files"}
@@ -72,7 +73,7 @@ class FolderTool:
                 classes=", ".join(assignment.classes),
             )
             replace_file(batch / README, text.encode())
-        return as_sent(assignment, names)
+        return as_sent(batch, names)
 
     def collect(self, asked: Asked) -> Collected:
         """What lies in `labels/` of the batch's folder, in any format; nothing if it is empty.
@@ -80,6 +81,4 @@ class FolderTool:
         Raises:
             OracleError: The folder is gone, or a file in it cannot be understood.
         """
-        return collect_folder(
-            self._folder / asked.sent.reference["folder"], asked, SentFrames(asked)
-        )
+        return collect_folder(batch_folder(self._folder, asked), asked, SentFrames(asked))

@@ -44,7 +44,7 @@ def labels(draw: st.DrawFn, categories: int) -> Label:
         visible=draw(st.none() | corners()),
         visibility=draw(st.none() | st.sampled_from([0.0, 0.5, 1.0])),
         outline=outline,
-        area=draw(st.none() | st.just(0.5)),
+        area=draw(st.none() | st.just(0.1)),
         group=draw(st.none() | st.integers(1, 9)),
         track=draw(st.none() | st.integers(1, 99)),
         score=draw(st.none() | st.sampled_from([0.0, 0.125, 1.0])),
