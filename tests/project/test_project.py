@@ -18,11 +18,11 @@ from thrifty.oracles.folder import FolderTool
 from thrifty.project.evaluating import evaluate
 from thrifty.project.exporting import export
 from thrifty.project.labelling import collect, send, waiting
-from thrifty.project.models import current, lessons, train
+from thrifty.project.models import add_detector, current, lessons, train
 from thrifty.project.project import Project, find_project, init_project, open_project
 from thrifty.project.replay import replay
 from thrifty.project.selecting import _drawn, select
-from thrifty.project.sources import Sampling, add_detector, add_labelled, add_pool, source_at
+from thrifty.project.sources import Sampling, add_labelled, add_pool, source_at
 from thrifty.project.standing import frames_for, mistakes, standing
 from thrifty.scored_pool import Looking, Scoring, score_pool
 from thrifty.store.choice_file import ScoredFrames, read_scores

@@ -86,10 +86,10 @@ def add_detector(
     project: ProjectOption = None,
 ) -> None:
     """Add a detector that was trained elsewhere; from now on it scores."""
-    from thrifty.project import sources
+    from thrifty.project import models
 
     with opened(project) as found:
-        model = sources.add_detector(found, form, classes)
+        model = models.add_detector(found, form, classes)
         typer.echo(f"{form}: {'is the present one already' if model is None else model.name}")
 
 

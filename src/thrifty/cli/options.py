@@ -27,6 +27,8 @@ def device_of(wanted: Device) -> str:
     Raises:
         RunError: A GPU is wanted, and there is none.
     """
+    if wanted is Device.CPU:
+        return "cpu"
     import torch
 
     if wanted is Device.CUDA and not torch.cuda.is_available():

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 
 from thrifty.errors import CapabilityError, DataError
 from thrifty.judging import detect_all, judge
-from thrifty.project.models import ProjectDetector, current, kept_frames
-from thrifty.project.pictures import stored
+from thrifty.project.models import ProjectDetector, current
+from thrifty.project.pictures import kept_frames, stored
 from thrifty.project.project import Project
 from thrifty.project.sources import labelled_sets
-from thrifty.store.project.rows import Evaluation, Role
+from thrifty.store.project.rows import SHADOW, TEST, Evaluation, Role
 from thrifty.types import Annotations, Detections, Need
-
-TEST, SHADOW = "test", "shadow"
 
 
 def evaluate(project: Project) -> list[Evaluation]:

@@ -9,8 +9,7 @@ from thrifty.data.dataset import Category, Dataset, LabelledImage
 from thrifty.data.dataset import Label as Drawn
 from thrifty.data.formats.catalogue import write_dataset
 from thrifty.errors import DataError
-from thrifty.project.models import kept_frames
-from thrifty.project.pictures import kept_name
+from thrifty.project.pictures import kept_frames, kept_name
 from thrifty.project.project import Project
 from thrifty.store.project.rows import Choice, Label
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from thrifty.errors import RunError
 from thrifty.oracles.tool import Answer, Asked, Assignment, LabellingTool, Reference, Sent, Task
-from thrifty.project.models import kept_frames
+from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project
 from thrifty.store.project.rows import Batch, Label
 from thrifty.types import Detections

@@ -1,4 +1,4 @@
-"""The detectors of a project: which one scores, and how the next is trained."""
+"""The detectors of a project: those from elsewhere, which one scores, and how the next is trained."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from thrifty.chance import stage_seed
 from thrifty.data.frames import CachedFrames, FrameLoader
 from thrifty.data.sources import Opened
 from thrifty.data.stills import content_hash
-from thrifty.detectors.catalogue import open_detector
+from thrifty.detectors.catalogue import identify, open_detector
 from thrifty.detectors.checked import CheckedDetector
 from thrifty.detectors.paper import load_weights, save_weights
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import trainable
 from thrifty.errors import DataError, TrainingError
 from thrifty.files import replace_file
-from thrifty.project.pictures import Kept
+from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project
-from thrifty.project.sources import labelled_sets, pools, sampling_of
+from thrifty.project.sources import labelled_sets
 from thrifty.store.project.rows import Label, Model, Role
 from thrifty.store.project.store import Told
 from thrifty.training import Example, Plan, fit
@@ -90,10 +90,34 @@ def current(project: Project) -> ProjectDetector | None:
     return ProjectDetector(project, models[-1]) if models else None
 
 
-def kept_frames(project: Project) -> Kept:
-    """The pictures of all chosen frames."""
-    scales = {number: sampling_of(source).scale for number, source in pools(project).items()}
-    return Kept(project.folder / "frames", project.store.choices(), scales)
+def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> Model | None:
+    """Add a detector that was trained elsewhere; from now on it is the one that scores.
+
+    Args:
+        project: To what.
+        form: As on the command line: see `thrifty.detectors.catalogue`.
+        classes: Which of its classes are the project's, in the project's order; the first ones if left out.
+
+    Returns:
+        The detector, or `None` if it is the present one already.
+
+    Raises:
+        DataError: There is no such detector, or as many classes are named as the project does not have.
+        CapabilityError: What it needs is not installed.
+    """
+    wanted = len(project.settings.classes)
+    if classes is not None and len(classes) != wanted:
+        raise DataError(
+            f"{form}: {len(classes)} of its classes are named and the project has {wanted}; name one for each"
+        )
+    open_detector(form, project.device)
+    chosen = None if classes is None else tuple(classes)
+    model = Model(0, "", form, chosen, None, identify(form), None, 0.0)
+    models = project.store.models()
+    if models and (models[-1].digest, models[-1].classes) == (model.digest, chosen):
+        return None
+    told = project.told("add detector", form=form, classes=None if chosen is None else list(chosen))
+    return project.store.add_model(model, (), told)
 
 
 def lessons(project: Project) -> dict[str, Label]:

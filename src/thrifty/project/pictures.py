@@ -19,6 +19,8 @@ from thrifty.errors import DataError
 from thrifty.files import replace_file
 from thrifty.oracles.tool import Picture
 from thrifty.progress import Step
+from thrifty.project.project import Project
+from thrifty.project.sources import pools, sampling_of
 from thrifty.store.project.rows import Choice
 from thrifty.types import Frame, Image, Record
 
@@ -70,6 +72,12 @@ class Kept:
             raise DataError(
                 f"{path}: cannot be read ({error.strerror}); restore it from a copy of the project"
             ) from error
+
+
+def kept_frames(project: Project) -> Kept:
+    """The pictures of all chosen frames."""
+    scales = {number: sampling_of(source).scale for number, source in pools(project).items()}
+    return Kept(project.folder / "frames", project.store.choices(), scales)
 
 
 def kept_name(record: Record) -> str:

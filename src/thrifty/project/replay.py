@@ -75,7 +75,7 @@ def _labelled(role: Role) -> Callable[[Project, Project, Arguments, Event], None
 
 
 def _detector(_project: Project, copy: Project, arguments: Arguments, _event: Event) -> None:
-    sources.add_detector(copy, arguments["form"], arguments["classes"])
+    models.add_detector(copy, arguments["form"], arguments["classes"])
 
 
 def _select(_project: Project, copy: Project, arguments: Arguments, _event: Event) -> None:

@@ -24,8 +24,8 @@ from thrifty.engine.local import map_frames
 from thrifty.errors import BudgetError, DataError
 from thrifty.judging import detect_all
 from thrifty.project.labelling import waiting
-from thrifty.project.models import ProjectDetector, current, kept_frames, lessons
-from thrifty.project.pictures import keep, stored
+from thrifty.project.models import ProjectDetector, current, lessons
+from thrifty.project.pictures import keep, kept_frames, stored
 from thrifty.project.project import Project
 from thrifty.project.sources import ids_of, labelled_sets, pools, sampling_of
 from thrifty.scored_pool import Looking, Scoring, Stopping, rows_of, score_pool

@@ -1,9 +1,9 @@
-"""What is added to a project: pools to choose from, labels to begin with and to judge by, detectors from elsewhere."""
+"""What is added to a project: pools to choose from, labels to begin with and to judge by."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from typing import Any
 from thrifty.config import FilesSource
 from thrifty.data.pool import Pool
 from thrifty.data.sources import Opened, open_source
-from thrifty.detectors.catalogue import identify, open_detector
 from thrifty.errors import DataError
 from thrifty.project.project import Project
-from thrifty.store.project.rows import Model, Role, Source
+from thrifty.store.project.rows import Role, Source
 
 _POOL = ("every", "per_second", "sequences", "scale")
 
@@ -87,36 +86,6 @@ def add_labelled(project: Project, role: Role, source: FilesSource) -> bool:
         )
     told = project.told(f"add {role}", path=source.annotations, options=options)
     return project.store.add_source(role, source.annotations, options, digest(opened), told)
-
-
-def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> Model | None:
-    """Add a detector that was trained elsewhere; from now on it is the one that scores.
-
-    Args:
-        project: To what.
-        form: As on the command line: see `thrifty.detectors.catalogue`.
-        classes: Which of its classes are the project's, in the project's order; the first ones if left out.
-
-    Returns:
-        The detector, or `None` if it is the present one already.
-
-    Raises:
-        DataError: There is no such detector, or as many classes are named as the project does not have.
-        CapabilityError: What it needs is not installed.
-    """
-    wanted = len(project.settings.classes)
-    if classes is not None and len(classes) != wanted:
-        raise DataError(
-            f"{form}: {len(classes)} of its classes are named and the project has {wanted}; name one for each"
-        )
-    open_detector(form, project.device)
-    chosen = None if classes is None else tuple(classes)
-    model = Model(0, "", form, chosen, None, identify(form), None, 0.0)
-    models = project.store.models()
-    if models and (models[-1].digest, models[-1].classes) == (model.digest, chosen):
-        return None
-    told = project.told("add detector", form=form, classes=None if chosen is None else list(chosen))
-    return project.store.add_model(model, (), told)
 
 
 def pools(project: Project) -> dict[int, Source]:

@@ -13,9 +13,8 @@ from thrifty.errors import DataError
 from thrifty.evaluation.forecast import Forecast, forecast
 from thrifty.evaluation.matching import match_by_class
 from thrifty.evaluation.saving import Saving, saving
-from thrifty.project.evaluating import SHADOW, TEST
 from thrifty.project.project import Project
-from thrifty.store.project.rows import Batch, Choice, Evaluation, Label, Model
+from thrifty.store.project.rows import SHADOW, TEST, Batch, Choice, Evaluation, Label, Model
 from thrifty.types import Annotations, Detections
 
 SURE = 0.5

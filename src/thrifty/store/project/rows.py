@@ -204,6 +204,10 @@ class Draft:
     seconds: float
 
 
+TEST, SHADOW = "test", "shadow"
+"""What models are judged on: the set that was added for it, and the frames that chance drew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Figures of a model on labelled frames that it has not learned from.
