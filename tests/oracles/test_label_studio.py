@@ -172,6 +172,26 @@ def test_more_tasks_than_fit_on_a_page_come_back(
     assert len(studio().collect(asked(sent, frames)).answers) == 6
 
 
+def test_a_personal_token_opens_the_server_and_is_renewed(label_studio: Server) -> None:
+    with label_studio.browser() as browser:
+        given = browser.post("/api/token/", json={})
+        assert given.status_code == 201, given.text
+        token = given.json()["token"]
+    frames = records(2)
+    batch = assignment(frames, fresh_name())
+    try:
+        studio = LabelStudio(label_studio.url, token)
+        sent = studio.send(batch)
+        assert LabelStudio(label_studio.url, label_studio.token).send(batch) == sent
+        assert studio.collect(asked(sent, frames)).answers == []
+    finally:
+        with label_studio.browser() as browser:
+            assert browser.post("/api/token/blacklist/", json={"refresh": token}).is_success
+    with pytest.raises(OracleError, match="refuses the token; make a new one") as caught:
+        studio.send(batch)
+    assert token not in str(caught.value)
+
+
 def test_what_goes_wrong_is_one_line_without_the_token(
     label_studio: Server, studio: Callable[[], LabelStudio], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,8 @@ _SENT_AT_ONCE = 20
 _SECONDS = 60.0
 _WAITS = (0.5, 2.0, 5.0)
 _BUSY = frozenset({429, 500, 502, 503, 504})
-_NOTHING_THERE = 404
+_REFUSED, _FORBIDDEN, _NOTHING_THERE = 401, 403, 404
+_RENEWAL = "/api/token/refresh/"
 
 
 class LabelStudio:
@@ -36,7 +37,7 @@ class LabelStudio:
 
     Args:
         url: Where it answers, such as `http://127.0.0.1:8080`.
-        token: The access token of an account there; it goes into the requests and nowhere else.
+        token: The access token of an account there, personal or legacy; it goes into the requests and nowhere else.
 
     Raises:
         CapabilityError: `httpx2` is not installed.
@@ -296,7 +297,7 @@ class _Server:
         # Redirects are not followed, so the token goes nowhere else.
         self._client = self._http.Client(
             base_url=self._url,
-            headers={"Authorization": f"Token {self._token}"},
+            headers={} if self._is_personal else {"Authorization": f"Token {self._token}"},
             timeout=_SECONDS,
             transport=self.transport,
         )
@@ -313,12 +314,25 @@ class _Server:
         """What the server makes of it."""
         return self._ask("POST", path, None, params=query, **content)
 
+    @property
+    def _is_personal(self) -> bool:
+        """Whether the token is one that buys others, which last some minutes: a JSON web token in three parts."""
+        return self._token.count(".") == 2  # noqa: PLR2004 - header.content.signature
+
+    def _is_renewed(self) -> bool:
+        answer = self._client.post(_RENEWAL, json={"refresh": self._token})
+        if answer.is_success:
+            self._client.headers["Authorization"] = f"Bearer {answer.json()['access']}"
+        return bool(answer.is_success)
+
     def _ask(self, method: str, path: str, absent: Any, **content: Any) -> Any:  # noqa: ANN401 - JSON
         # What was sent may have been done although no answer came; only reading is repeated blindly.
         waits = iter(_WAITS if method == "GET" else ())
         while True:
             try:
                 answer = self._client.request(method, path, **content)
+                if answer.status_code == _REFUSED and self._is_personal and self._is_renewed():
+                    answer = self._client.request(method, path, **content)
             except self._http.HTTPError as error:
                 if self._waited(waits):
                     continue
@@ -341,9 +355,9 @@ class _Server:
         return True
 
     def _understood(self, method: str, path: str, answer: Any) -> Any:  # noqa: ANN401 - JSON
-        if answer.status_code in {401, 403}:
+        if answer.status_code in {_REFUSED, _FORBIDDEN}:
             raise OracleError(
-                f"{self._url}: refuses the token; copy it anew from the account's settings there (a legacy token)"
+                f"{self._url}: refuses the token; make a new one in the account's settings there"
             )
         if not answer.is_success:
             said = " ".join(answer.text.split())[:200]
