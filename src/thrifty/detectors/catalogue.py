@@ -10,6 +10,7 @@
 | `hf:FOLDER`, `hf:ORG/NAME` | a detector of transformers, saved there or downloaded |
 | `yolo:model.pt` | a detection model of Ultralytics, read without running what the file brings |
 | `maps:FOLDER` | class maps that were computed elsewhere, a file a frame |
+| `boxes:found.parquet` | boxes that were computed elsewhere, a row a box |
 | `package.module:factory` | your own: a function of no arguments that returns a `DenseDetector` |
 """
 
@@ -34,6 +35,7 @@ from thrifty.detectors.forms import FORMS
 from thrifty.detectors.onnx import OnnxDetector
 from thrifty.detectors.paper import load_detector, load_trained
 from thrifty.detectors.precomputed import PrecomputedMaps, fingerprint
+from thrifty.detectors.precomputed_boxes import PrecomputedBoxes
 from thrifty.detectors.protocol import DenseDetector
 from thrifty.detectors.torchvision import need_torchvision
 from thrifty.detectors.trainable import trainable
@@ -44,7 +46,7 @@ from thrifty.errors import DataError
 _NEGATIVES = TrainingSection().negatives
 """Of the paper's network, which nothing but its loss asks for."""
 _THRESHOLD = EvaluationSection().threshold
-_OF_FILES = frozenset({"onnx", "paper", "torchvision", "trained", "yolo"})
+_OF_FILES = frozenset({"boxes", "onnx", "paper", "torchvision", "trained", "yolo"})
 
 
 def open_detector(spec: str, device: str = "cpu") -> CheckedDetector:
@@ -105,6 +107,7 @@ def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
         "hf": lambda: TransformersDetector(rest, device),
         "yolo": lambda: load_ultralytics(Path(rest), device),
         "maps": lambda: PrecomputedMaps(Path(rest), device),
+        "boxes": lambda: PrecomputedBoxes(Path(rest)),
     }
     return makers[kind]() if kind in makers else _own(spec, kind, rest)
 

@@ -2,5 +2,5 @@
 
 FORMS = (
     "trained:FILE, paper:FILE, onnx:FILE, yolo:FILE, torchvision:NAME (or NAME@FILE), hf:FOLDER, hf:ORG/NAME, "
-    "maps:FOLDER, or MODULE:FACTORY"
+    "maps:FOLDER, boxes:FILE, or MODULE:FACTORY"
 )
