@@ -25,6 +25,7 @@ from thrifty.cli.cost import cost
 from thrifty.cli.evaluate import evaluate
 from thrifty.cli.options import Device, DeviceOption, device_of
 from thrifty.cli.pool import look, score, select
+from thrifty.cli.ui import ui
 from thrifty.config import Recipe, load_recipe, parse_recipe
 from thrifty.errors import RecipeError, ThriftyError
 
@@ -43,6 +44,7 @@ for project_command in (
     project_commands.export,
     project_commands.log,
     project_commands.replay,
+    ui,
 ):
     app.command(rich_help_panel="A project")(project_command)
 app.add_typer(
