@@ -1,12 +1,14 @@
 """Fixtures that several rooms share."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
+from playwright.sync_api import Browser
 
 # Without a GPU the Triton kernels run in Triton's interpreter, which must be told before they are first imported.
 if not torch.cuda.is_available():
@@ -60,3 +62,23 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from shared_server(
         (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "ls"
     )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, to look at pages with."""
+    chromium = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium to look at the page with; install one")
+        pytest.skip("no Chromium on the PATH to look at the page with")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - needed with a browser only
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield launched
+        launched.close()

@@ -5,7 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from tests.cli.test_run_command import ENVIRONMENT, stages_done
 from tests.tiny import TinyData
@@ -31,11 +35,12 @@ def gone(pids: list[int]) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def start(tiny: TinyData, folder: Path) -> subprocess.Popen[str]:
-    """A run whose third training takes longer than any test; returns when it is under way."""
-    recipe = tiny.recipe(folder, seeds="0")
+@pytest.fixture
+def process(tiny: TinyData, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run under way whose third training takes longer than any test; nothing of it is left when the test ends."""
+    recipe = tiny.recipe(tmp_path, seeds="0")
     recipe.write_text(recipe.read_text().replace("\nepochs = 2", "\nepochs = 2000"))
-    out = folder / "out"
+    out = tmp_path / "out"
     command = [
         sys.executable,
         "-m",
@@ -49,28 +54,32 @@ def start(tiny: TinyData, folder: Path) -> subprocess.Popen[str]:
         "--jobs",
         "2",
     ]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         list(map(str, command)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
         start_new_session=True,
-    )
-    deadline = time.monotonic() + 120
-    # Survey, start weights, and the first arm's labels are done.
-    while stages_done(out) < 6 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    return process
+    ) as process:
+        try:
+            deadline = time.monotonic() + 240
+            # Survey, start weights, and the first arm's labels are done.
+            while stages_done(out) < 6 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert stages_done(out) >= 6
+            time.sleep(0.5)
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def messages(errors: str) -> list[str]:
     return [line for line in errors.splitlines() if not line.endswith("/s)")]
 
 
-def test_ctrl_c_stops_all_processes_with_one_line(tiny: TinyData, tmp_path: Path) -> None:
-    process = start(tiny, tmp_path)
+def test_ctrl_c_stops_all_processes_with_one_line(process: subprocess.Popen[str]) -> None:
     workers = workers_of(process.pid)
     assert len(workers) == 2
     os.killpg(process.pid, signal.SIGINT)
@@ -80,8 +89,7 @@ def test_ctrl_c_stops_all_processes_with_one_line(tiny: TinyData, tmp_path: Path
     assert gone(workers)
 
 
-def test_a_worker_that_dies_ends_the_run_with_one_line(tiny: TinyData, tmp_path: Path) -> None:
-    process = start(tiny, tmp_path)
+def test_a_worker_that_dies_ends_the_run_with_one_line(process: subprocess.Popen[str]) -> None:
     workers = workers_of(process.pid)
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)

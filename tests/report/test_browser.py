@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -11,25 +8,6 @@ from playwright.sync_api import Browser, Page
 from thrifty.report import page
 
 from . import synthetic
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium to look at the page with; install one")
-        pytest.skip("no Chromium on the PATH to look at the page with")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - needed with a browser only
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

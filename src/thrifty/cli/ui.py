@@ -92,11 +92,18 @@ def _names(host: str) -> list[str]:
         addresses = sorted({str(one[4][0]) for one in socket.getaddrinfo(machine, None)})
     except OSError:
         addresses = []
-    return [machine, *(f"[{one}]" if ":" in one else one for one in addresses), "localhost", "127.0.0.1"]
+    return [
+        machine,
+        *(f"[{one}]" if ":" in one else one for one in addresses),
+        "localhost",
+        "127.0.0.1",
+    ]
 
 
 def _token() -> str:
     given = os.environ.get("THRIFTY_TOKEN")
     if given is not None and len(given) < _FEWEST:
-        raise RunError(f"THRIFTY_TOKEN: has {len(given)} characters; give {_FEWEST} or more, hard to guess")
+        raise RunError(
+            f"THRIFTY_TOKEN: has {len(given)} characters; give {_FEWEST} or more, hard to guess"
+        )
     return given or secrets.token_urlsafe(32)

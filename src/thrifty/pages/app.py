@@ -29,7 +29,13 @@ from thrifty.project.wording import outlook_in_words, saving_in_words
 from thrifty.store.project.rows import Choice
 from thrifty.types import Annotations, Detections
 
-_KINDS = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".bmp": "image/bmp"}
+_KINDS = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".bmp": "image/bmp",
+}
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -105,7 +111,9 @@ class Pages:
             choice = drawing.chosen(project.store.choices(), request.path_params["record"])
             picture = kept_frames(project).picture(choice.record)
         return Response(
-            picture.content, media_type=_KINDS.get(picture.suffix.lower(), "application/octet-stream"), headers=_FOREVER
+            picture.content,
+            media_type=_KINDS.get(picture.suffix.lower(), "application/octet-stream"),
+            headers=_FOREVER,
         )
 
     def easel(self, request: Request) -> Response:
@@ -118,7 +126,11 @@ class Pages:
         if easel.draft:
             state = "a draft; it counts when it is done"
         else:
-            state = "nobody has labelled this frame" if easel.label is None else "labelled; changes become a new label"
+            state = (
+                "nobody has labelled this frame"
+                if easel.label is None
+                else "labelled; changes become a new label"
+            )
         return JSONResponse(
             {
                 "width": record.width,
@@ -151,7 +163,7 @@ class Pages:
     ) -> Response:
         content = await request.body()
         given = msgspec.json.decode(content, type=_Drawn)
-        if not 0 <= given.seconds < 1e6:  # noqa: PLR2004 - eleven days
+        if not 0 <= given.seconds < 1e6:
             return _refused(422, "seconds must be at least 0")
         drawn = Annotations(
             np.array([one.box for one in given.boxes], dtype=np.float64).reshape(-1, 4),
@@ -196,7 +208,8 @@ def make_app(folder: Path, hosts: frozenset[str], token: str | None) -> ASGIApp:
 
 def _page(template: str, **values: object) -> Response:
     return HTMLResponse(
-        _environment().get_template(template).render(**values), headers={"Cache-Control": "no-store"}
+        _environment().get_template(template).render(**values),
+        headers={"Cache-Control": "no-store"},
     )
 
 

@@ -60,13 +60,18 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if headers.get("host", "").lower() not in self.hosts:
-            return _said(421, "this server does not go by that name; use the address that it was started with")
+            return _said(
+                421,
+                "this server does not go by that name; use the address that it was started with",
+            )
         if self.token is not None:
             asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
             if _equal(asked, self.token):
                 return _welcome(self.token)
             if not _equal(_cookie(headers), self.token):
-                return _said(401, "open the address that `thrifty ui` printed; it carries the token")
+                return _said(
+                    401, "open the address that `thrifty ui` printed; it carries the token"
+                )
         if scope["method"] not in _READING and not self._is_own(headers):
             return _said(403, "changes are taken from these pages alone")
         if int(headers.get("content-length", "0") or 0) > LARGEST:

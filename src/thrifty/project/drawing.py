@@ -116,7 +116,7 @@ def submit(project: Project, record_id: str, drawn: Annotations, seconds: float)
     """
     _check(project, record_id, drawn)
     label = Label(0, record_id, drawn, ORIGIN, None, seconds)
-    project.store.add_labels([label], project.told("label", frame=record_id))
+    project.store.add_labels([label], project.told("label", frame=record_id), just_now=True)
 
 
 def _check(project: Project, record_id: str, drawn: Annotations) -> None:

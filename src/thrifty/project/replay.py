@@ -89,7 +89,11 @@ def _collect(project: Project, copy: Project, _arguments: Arguments, event: Even
     for label in project.store.history():
         if digest_of(label) in wanted:
             labels.setdefault(label.record_id, label)
-    copy.store.add_labels(list(labels.values()), copy.told(event.command, **event.arguments))
+    copy.store.add_labels(
+        list(labels.values()),
+        copy.told(event.command, **event.arguments),
+        just_now=event.command == "label",
+    )
 
 
 def _train(_project: Project, copy: Project, arguments: Arguments, _event: Event) -> None:

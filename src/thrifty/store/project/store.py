@@ -233,18 +233,29 @@ class ProjectStore:
 
     # -- labels --------------------------------------------------------------------------------------------------
 
-    def add_labels(self, labels: Sequence[Label], told: Told) -> int:
-        """Remember labels; one that says what its frame's newest label says already changes nothing.
+    def add_labels(self, labels: Sequence[Label], told: Told, *, just_now: bool = False) -> int:
+        """Remember labels; one that says again what its origin said last of the frame changes nothing.
+
+        So a tool that is asked again does not undo what was drawn elsewhere since.
+
+        Args:
+            labels: At most one a frame.
+            told: What the log shall say.
+            just_now: They were drawn just now, so they count unless the label that counts says the same.
 
         Returns:
             How many were new.
         """
         with self._database.writing() as connection:
-            newest = {
-                row.record_id: row.digest
+            said = {
+                (row.record_id, "" if just_now else row.origin): row.digest
                 for row in connection.execute(select(schema.LABEL).order_by(schema.LABEL.c.number))
             }
-            fresh = [label for label in labels if newest.get(label.record_id) != digest_of(label)]
+            fresh = [
+                label
+                for label in labels
+                if said.get((label.record_id, "" if just_now else label.origin)) != digest_of(label)
+            ]
             for label in sorted(fresh, key=lambda label: label.record_id):
                 _add_label(connection, label)
             connection.execute(
