@@ -112,6 +112,30 @@ def test_a_draft_is_kept_until_it_becomes_a_label(store: ProjectStore) -> None:
     assert store.labels()["id3"].drawn.boxes.tolist() == drawn.boxes.tolist()
 
 
+def test_a_tool_that_says_again_what_it_said_undoes_nothing_that_came_since(
+    store: ProjectStore,
+) -> None:
+    store.add_batch(NewBatch(None, "random", [choice(1, 3)], (), {}), TOLD)
+
+    def label(right: float, origin: str) -> Label:
+        return Label(0, "id3", Annotations(np.array([[0.0, 0, right, 9]])), origin)
+
+    def counts() -> float:
+        return float(store.labels()["id3"].drawn.boxes[0, 2])
+
+    assert store.add_labels([label(1, "folder")], TOLD) == 1
+    assert store.add_labels([label(2, "ui")], TOLD, just_now=True) == 1
+    assert store.add_labels([label(1, "folder")], TOLD) == 0
+    assert counts() == 2
+    assert store.add_labels([label(3, "folder")], TOLD) == 1
+    assert counts() == 3
+    # Who draws just now what was drawn here before means it.
+    assert store.add_labels([label(2, "ui")], TOLD, just_now=True) == 1
+    assert store.add_labels([label(2, "ui")], TOLD, just_now=True) == 0
+    assert counts() == 2
+    assert len(store.history()) == 4
+
+
 def test_readers_see_nothing_of_a_transaction_that_fails(store: ProjectStore) -> None:
     database = store._database
 
