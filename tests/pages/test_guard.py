@@ -168,6 +168,12 @@ def test_a_label_is_kept_once_and_counts(pages: Served) -> None:
         assert (label.origin, label.seconds) == ("ui", 3.0)
 
 
+def test_another_address_of_this_machine_is_shown_and_let_in(pages: Served) -> None:
+    with served(pages.folder, "--host", "127.0.0.2") as address:
+        assert address.startswith("http://127.0.0.2:")
+        assert httpx2.get(address).status_code == 200
+
+
 def test_where_others_can_reach_it_a_token_is_demanded(pages: Served) -> None:
     with served(pages.folder, *ANYWHERE, token=TOKEN) as address:
         origin, _, query = address.partition("/?")

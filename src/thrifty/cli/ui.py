@@ -6,6 +6,7 @@ import ipaddress
 import os
 import secrets
 import socket
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,7 +29,7 @@ def ui(
     ] = None,
     project: ProjectOption = None,
 ) -> None:
-    """Serve the project's pages: where it stands, the chosen frames and why, and an editor to label them."""
+    """Serve the project's pages: where it stands, the chosen frames, and an editor to label them."""
     try:
         import uvicorn
 
@@ -37,8 +38,6 @@ def ui(
         raise CapabilityError(
             "the pages need a web server; install it with: pip install 'thrifty[ui]'"
         ) from error
-    from pathlib import Path
-
     from thrifty.project.project import find_project, open_project
 
     folder = find_project(project or Path())
@@ -82,9 +81,9 @@ def _is_loopback(host: str) -> bool:
 
 def _names(host: str) -> list[str]:
     """What browsers may call a server that listens there."""
-    if _is_loopback(host):
-        return ["127.0.0.1", "localhost", "[::1]"]
     own = f"[{host}]" if ":" in host else host
+    if _is_loopback(host):
+        return [own, "127.0.0.1", "localhost", "[::1]"]
     if host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         return [own]
     machine = socket.gethostname()

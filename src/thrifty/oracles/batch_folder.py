@@ -145,6 +145,29 @@ def _chosen(task: Task) -> ChosenRow:
     )
 
 
+def write_instructions(folder: Path, assignment: Assignment, text: str, **more: str) -> None:
+    """Say in the folder what people are to do.
+
+    Args:
+        folder: Of the batch.
+        assignment: The batch.
+        text: With places for `name`, `project`, `count`, `model` and `classes`, and for `more`.
+        **more: What else the text has places for.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    filled = text.format(
+        name=assignment.name,
+        project=assignment.project,
+        count=len(assignment.tasks),
+        model=assignment.model,
+        classes=", ".join(assignment.classes),
+        **more,
+    )
+    replace_file(folder / README, filled.encode())
+
+
 def as_sent(folder: Path, names: Mapping[str, str]) -> Sent:
     """Where the batch went, and the pictures' names without suffix."""
     return Sent(

@@ -20,13 +20,13 @@ from thrifty.oracles.batch_folder import (
     IMAGES,
     LABELS,
     PRELABELS,
-    README,
     as_sent,
     batch_folder,
     plain,
     to_begin_with,
     told,
     write_batch,
+    write_instructions,
     write_once,
     write_prelabels,
 )
@@ -82,14 +82,8 @@ class CvatFiles:
             for name, dataset in videos.items():
                 (batch / VIDEO).mkdir(exist_ok=True)
                 write_once(batch / VIDEO / f"{name}.xml", dataset, "cvat-video")
-            text = (_INSTRUCTIONS + (_OF_VIDEOS if videos else "")).format(
-                name=assignment.name,
-                project=assignment.project,
-                count=len(assignment.tasks),
-                model=assignment.model,
-                classes=", ".join(assignment.classes),
-            )
-            replace_file(batch / README, text.encode())
+            text = _INSTRUCTIONS + (_OF_VIDEOS if videos else "")
+            write_instructions(batch, assignment, text)
         return as_sent(batch, names)
 
     def collect(self, asked: Asked) -> Collected:

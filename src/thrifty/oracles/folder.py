@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from thrifty.files import replace_file
 from thrifty.oracles.batch_folder import (
     IMAGES,
     LABELS,
     PRELABELS,
-    README,
     as_sent,
     batch_folder,
     to_begin_with,
     told,
     write_batch,
+    write_instructions,
     write_prelabels,
 )
 from thrifty.oracles.returned import collect_folder
@@ -64,15 +63,7 @@ class FolderTool:
             names = write_batch(batch, assignment)
             boxes = to_begin_with(assignment, names, scored=self._form == "coco")
             write_prelabels(batch, boxes, self._form)
-            text = _INSTRUCTIONS.format(
-                name=assignment.name,
-                project=assignment.project,
-                count=len(assignment.tasks),
-                model=assignment.model,
-                title=_TITLES[self._form],
-                classes=", ".join(assignment.classes),
-            )
-            replace_file(batch / README, text.encode())
+            write_instructions(batch, assignment, _INSTRUCTIONS, title=_TITLES[self._form])
         return as_sent(batch, names)
 
     def collect(self, asked: Asked) -> Collected:
