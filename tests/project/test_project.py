@@ -17,8 +17,8 @@ from thrifty.errors import BudgetError, DataError, RecipeError, RunError, Traini
 from thrifty.oracles.folder import FolderTool
 from thrifty.project.evaluating import evaluate
 from thrifty.project.exporting import export
-from thrifty.project.labelling import collect, send, waiting
-from thrifty.project.models import add_detector, current, lessons, train
+from thrifty.project.labelling import collect, lessons, send, waiting
+from thrifty.project.models import add_detector, current, train
 from thrifty.project.project import Project, find_project, init_project, open_project
 from thrifty.project.replay import replay
 from thrifty.project.selecting import _drawn, select

@@ -29,15 +29,9 @@ def device_of(wanted: Device) -> str:
     """
     if wanted is Device.CPU:
         return "cpu"
-    import torch
+    from thrifty.detectors.device import find_device
 
-    if wanted is Device.CUDA and not torch.cuda.is_available():
-        raise RunError(
-            "--device cuda: torch sees no GPU here; use --device cpu, or install a torch build for your GPU"
-        )
-    if wanted is Device.AUTO:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted.value
+    return find_device(wanted.value)
 
 
 def named_file(out: Path | None) -> Path | None:

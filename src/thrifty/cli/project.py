@@ -94,6 +94,7 @@ def select_batch(
 ) -> None:
     """The next batch of a project, for `thrifty select` without a pool."""
     from thrifty.project import selecting, standing
+    from thrifty.project.wording import chosen_in_words
     from thrifty.store.choice_file import check_name
 
     if budget is not None and minutes is not None:
@@ -106,13 +107,7 @@ def select_batch(
         choices = project.store.choices(batch.number)
         if out is not None:
             _write_rows(project, choices, out)
-        if new:
-            typer.echo(f"{batch.name}: {len(choices)} frames chosen by {batch.strategy}")
-        else:
-            typer.echo(
-                f"{batch.name} with {len(choices)} frames waits for people: send it with `thrifty send`, or choose another "
-                "with --more"
-            )
+        typer.echo(chosen_in_words(batch, len(choices), new=new))
 
 
 def _write_rows(project: Project, choices: Sequence[Choice], out: Path) -> None:
@@ -154,29 +149,25 @@ def train(
 ) -> None:
     """Train what the labels ask for: the start weights, then a model for every new state of the labels."""
     from thrifty.project import models
+    from thrifty.project.wording import trained_in_words
 
     with at_work(project, device) as found:
-        model = models.train(found, fresh=fresh)
-        if model is None:
-            typer.echo("nothing was labelled or changed since the last training")
-        else:
-            typer.echo(f"{model.name}: trained in {model.seconds:.0f} s")
+        typer.echo(trained_in_words(models.train(found, fresh=fresh)))
 
 
 def evaluate_project(folder: Path | None, device: Device) -> None:
     """Judge the newest detector of a project, for `thrifty evaluate` without files."""
     from thrifty.project import evaluating
+    from thrifty.project.wording import judged_in_words
 
     with at_work(folder, device) as project:
         for one in evaluating.evaluate(project):
-            typer.echo(
-                f"model-{one.model:03d} on the {one.data} set, {one.frames} frames with {one.objects} objects: miss rate at "
-                f"1 FPPI {one.miss_rate:.3f}, log-average {one.log_average:.3f}, AP {one.ap:.3f}, AP50 {one.ap50:.3f}"
-            )
+            typer.echo(judged_in_words(one))
 
 
 def status(project: ProjectOption = None) -> None:
     """Where the project stands: batches, models, what labels cost and bought, what the next are likely to buy."""
+    from thrifty.project.next_step import next_step
     from thrifty.project.standing import standing
 
     with opened(project) as found:
@@ -185,6 +176,7 @@ def status(project: ProjectOption = None) -> None:
         console.print(_batches(told), _models(told))
         for line in _sentences(told):
             typer.echo(line)
+        typer.echo(f"next: {next_step(found).why}")
 
 
 def _batches(told: Standing) -> Table:
@@ -213,7 +205,7 @@ def _models(told: Standing) -> Table:
 def _sentences(told: Standing) -> Iterator[str]:
     from thrifty.project.wording import outlook_in_words, saving_in_words
 
-    objects = ", ".join(f"{count} {name}" for name, count in told.objects.items())
+    objects = ", ".join(f"{one.objects} {one.name}" for one in told.classes)
     yield f"{told.labelled} frames labelled in {told.seconds / 60:.1f} minutes: {objects or 'no objects'}"
     source = f"from {told.recorded} recorded times" if told.recorded else "from the settings"
     yield f"a frame costs {told.cost.per_frame:.1f} s and a box {told.cost.per_box:.1f} s, {source}"

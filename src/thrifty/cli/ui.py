@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from thrifty.cli.options import Device, DeviceOption
 from thrifty.cli.project import ProjectOption
 from thrifty.errors import CapabilityError, RunError
 
@@ -27,9 +28,10 @@ def ui(
         list[str] | None,
         typer.Option(help="A name that browsers reach it by, if it is another; again for each."),
     ] = None,
+    device: DeviceOption = Device.AUTO,
     project: ProjectOption = None,
 ) -> None:
-    """Serve the project's pages: where it stands, the chosen frames, and an editor to label them."""
+    """Serve the project's pages: where it stands, what is next, the chosen frames and why, and an editor to label them."""
     try:
         import uvicorn
 
@@ -52,7 +54,10 @@ def ui(
     address = f"http://{shown}:{port}/" + ("" if token is None else f"?token={token}")
     typer.echo(f"{folder.name}: {address} (Ctrl-C stops)")
     config = uvicorn.Config(
-        make_app(folder, hosts, token), log_level="warning", access_log=False, server_header=False
+        make_app(folder, hosts, token, device.value),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
     )
     uvicorn.Server(config).run(sockets=[listening])
 

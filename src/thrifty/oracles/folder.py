@@ -21,6 +21,9 @@ from thrifty.oracles.returned import collect_folder
 from thrifty.oracles.sent_frames import SentFrames
 from thrifty.oracles.tool import Asked, Assignment, Collected, Sent
 
+Form = Literal["coco", "yolo", "voc"]
+"""Of boxes to begin with."""
+
 _INSTRUCTIONS = f"""{{name}} of {{project}}: {{count}} frames to label
 
 1. Open the pictures in {IMAGES}/ with your tool. Sorted by name, they stand in the order in which they were
@@ -47,7 +50,7 @@ class FolderTool:
             Pascal VOC has no place for it.
     """
 
-    def __init__(self, folder: Path, form: Literal["coco", "yolo", "voc"] = "coco") -> None:
+    def __init__(self, folder: Path, form: Form = "coco") -> None:
         self._folder = folder
         self._form = form
 

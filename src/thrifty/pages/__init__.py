@@ -1,1 +1,1 @@
-"""Pages for one project: where it stands, the chosen frames, and a place to label them."""
+"""Pages for one project: where it stands, what is next, the chosen frames and why, and a place to label them."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -20,15 +20,27 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from thrifty.errors import ThriftyError
+from thrifty.errors import CapabilityError, DataError, RunError, ThriftyError
 from thrifty.pages.guard import Guard, TooLarge
+from thrifty.pages.jobs import Jobs, Order
 from thrifty.project import drawing
+from thrifty.project.next_step import next_step
 from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project, open_project
-from thrifty.project.standing import standing
-from thrifty.project.wording import outlook_in_words, saving_in_words
+from thrifty.project.standing import SURE, ModelStanding, standing
+from thrifty.project.wording import (
+    outlook_in_words,
+    passed_over_in_words,
+    saving_in_words,
+    share_in_words,
+)
 from thrifty.store.project.rows import Choice
 from thrifty.types import Annotations, Detections
+
+if TYPE_CHECKING:
+    from thrifty.evaluation.forecast import Forecast
+    from thrifty.pages.reasons import Reasons
+    from thrifty.project.explaining import Why
 
 _KINDS = {
     ".jpg": "image/jpeg",
@@ -37,6 +49,7 @@ _KINDS = {
     ".webp": "image/webp",
     ".bmp": "image/bmp",
 }
+_FRESH = {"Cache-Control": "no-store"}
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -51,15 +64,42 @@ class _Drawn(msgspec.Struct, forbid_unknown_fields=True):
     seconds: float
 
 
+class Shown:
+    """Charts and score maps. What draws them takes seconds to load, and most pages do without."""
+
+    @cached_property
+    def reasons(self) -> Reasons:
+        """What explains choices."""
+        from thrifty.pages.reasons import Reasons  # noqa: PLC0415
+
+        return Reasons()
+
+    def curve(self, models: Sequence[ModelStanding], outlook: Forecast | None) -> str:
+        """What labels bought, as inline SVG."""
+        from thrifty.report.project_charts import learning_curve  # noqa: PLC0415
+
+        return learning_curve(models, outlook)
+
+    def timeline(self, told: Why) -> str:
+        """Where a frame stands among the others, as inline SVG."""
+        from thrifty.report.project_charts import timeline  # noqa: PLC0415
+
+        return timeline(told)
+
+
 @dataclass(frozen=True)
 class Pages:
     """The pages of one project.
 
     Attributes:
         folder: The project's.
+        jobs: The commands that the pages gave.
+        shown: What draws charts and score maps; made when it is needed first.
     """
 
     folder: Path
+    jobs: Jobs
+    shown: Shown = field(default_factory=Shown)
 
     @contextmanager
     def _project(self) -> Iterator[Project]:
@@ -72,10 +112,14 @@ class Pages:
         with self._project() as project:
             told = standing(project)
             sentences = [saving_in_words(what, one) for what, one in told.savings.items()]
+            judged = any(one.figures for one in told.models)
             return _page(
                 "standing.html.j2",
                 name=project.settings.name,
                 told=told,
+                next=next_step(project),
+                budget=project.settings.selection.budget,
+                curve=self.shown.curve(told.models, told.outlook) if judged else "",
                 sentences=[*sentences, outlook_in_words(told.outlook)],
             )
 
@@ -93,7 +137,55 @@ class Pages:
                 batch=batch,
                 choices=choices,
                 labels=labels,
+                next=next((one for one in choices if one.record.id not in labels), None),
             )
+
+    def why(self, request: Request) -> Response:
+        """Why a frame was chosen."""
+        with self._project() as project:
+            told = self.shown.reasons.why(project, request.path_params["record"])
+            maps, without = None, ""
+            try:
+                maps = self.shown.reasons.maps(project, told.choice)
+            except (CapabilityError, DataError) as error:
+                without = str(error)
+            return _page(
+                "why.html.j2",
+                name=project.settings.name,
+                told=told,
+                record=told.choice.record,
+                maps=maps,
+                without=without,
+                timeline=self.shown.timeline(told),
+                counts=told.counts(project.settings.classes, SURE),
+                classes=project.settings.classes,
+                found=[
+                    (box, kind, score)
+                    for box, kind, score in zip(
+                        told.found.boxes.tolist(),
+                        told.found.classes.tolist(),
+                        told.found.scores.tolist(),
+                        strict=True,
+                    )
+                    if score >= SURE
+                ],
+                sure=SURE,
+                share=share_in_words,
+                passed_over=passed_over_in_words,
+            )
+
+    def score_map(self, request: Request) -> Response:
+        """A score map of a frame, to lay over its picture: `total`, or the number of a head."""
+        with self._project() as project:
+            choice = drawing.chosen(project.store.choices(), request.path_params["record"])
+            maps = self.shown.reasons.maps(project, choice)
+        which = request.path_params["which"]
+        layers = {"total": maps.total} | {str(head): one for head, one in enumerate(maps.heads)}
+        if which not in layers:
+            return _refused(
+                404, f"{which}: no such map; ask for total or 0 to {len(maps.heads) - 1}"
+            )
+        return Response(layers[which], media_type="image/png", headers=_FRESH)
 
     def frame(self, request: Request) -> Response:
         """A frame to label."""
@@ -148,8 +240,28 @@ class Pages:
                 "previous": _address(easel.previous),
                 "next": _address(easel.next),
             },
-            headers={"Cache-Control": "no-store"},
+            headers=_FRESH,
         )
+
+    def job(self, _request: Request) -> Response:
+        """How far the last command is."""
+        return Response(
+            msgspec.json.encode(self.jobs.state()), media_type="application/json", headers=_FRESH
+        )
+
+    async def start(self, request: Request) -> Response:
+        """Give a command."""
+        order = msgspec.json.decode(await request.body(), type=Order)
+        try:
+            await run_in_threadpool(self.jobs.start, order)
+        except RunError as error:
+            return _refused(409, str(error))
+        return Response(status_code=202)
+
+    async def stop(self, _request: Request) -> Response:
+        """End the command that is at work."""
+        await run_in_threadpool(self.jobs.stop)
+        return Response(status_code=204)
 
     async def draft(self, request: Request) -> Response:
         """Keep what is drawn so far."""
@@ -180,23 +292,31 @@ class Pages:
         return Response(status_code=204)
 
 
-def make_app(folder: Path, hosts: frozenset[str], token: str | None) -> ASGIApp:
+def make_app(
+    folder: Path, hosts: frozenset[str], token: str | None, device: str = "auto"
+) -> ASGIApp:
     """The pages of a project behind their door.
 
     Args:
         folder: The project's.
         hosts: Names that the server goes by, with the port.
         token: What requests must carry; `None` if only this machine can ask.
+        device: Where the pages' commands run: `auto`, `cpu` or `cuda`.
     """
-    pages = Pages(folder)
+    pages = Pages(folder, Jobs(folder, device))
     routes = [
         Route("/", pages.standing),
         Route("/batches/{number:int}", pages.batch),
         Route("/frames/{record}", pages.frame),
         Route("/frames/{record}/picture", pages.picture),
+        Route("/frames/{record}/why", pages.why),
+        Route("/frames/{record}/maps/{which}", pages.score_map),
         Route("/api/frames/{record}", pages.easel),
         Route("/api/frames/{record}/draft", pages.draft, methods=["PUT"]),
         Route("/api/frames/{record}/label", pages.label, methods=["PUT"]),
+        Route("/api/job", pages.job),
+        Route("/api/job", pages.start, methods=["POST"]),
+        Route("/api/job", pages.stop, methods=["DELETE"]),
         Mount("/static", StaticFiles(packages=[("thrifty.pages", "static")])),
     ]
     handlers: Mapping[Any, Any] = {
@@ -210,7 +330,7 @@ def make_app(folder: Path, hosts: frozenset[str], token: str | None) -> ASGIApp:
 def _page(template: str, **values: object) -> Response:
     return HTMLResponse(
         _environment().get_template(template).render(**values),
-        headers={"Cache-Control": "no-store"},
+        headers=_FRESH,
     )
 
 
@@ -248,7 +368,7 @@ async def _failed(_request: Request, error: Exception) -> Response:
 
 
 async def _not_understood(_request: Request, error: Exception) -> Response:
-    return _refused(422, f"this is no label: {error}")
+    return _refused(422, f"this cannot be understood: {error}")
 
 
 async def _too_large(_request: Request, _error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from thrifty.errors import RunError
@@ -33,7 +33,29 @@ def waiting(project: Project) -> Batch | None:
     return batches[-1] if open_ones else None
 
 
-def send(project: Project, tool: str, tools: Tools) -> Batch | None:
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A batch that people were given.
+
+    Attributes:
+        batch: Which.
+        frames: How many it has.
+        places: Where they are, for people: an address, a folder.
+    """
+
+    batch: Batch
+    frames: int
+    places: Sequence[str]
+
+
+def lessons(project: Project) -> dict[str, Label]:
+    """The labels to learn from, by record id: those that count, but for the shadow sample."""
+    shadow = {choice.record.id for choice in project.store.choices() if choice.shadow}
+    labels = project.store.labels()
+    return {record_id: labels[record_id] for record_id in sorted(labels) if record_id not in shadow}
+
+
+def send(project: Project, tool: str, tools: Tools) -> Dispatch | None:
     """Give the batch that waits to people; what an earlier attempt has sent is not sent again.
 
     Args:
@@ -42,7 +64,7 @@ def send(project: Project, tool: str, tools: Tools) -> Batch | None:
         tools: Makes it.
 
     Returns:
-        The batch, or `None` if none waits.
+        What was sent, or `None` if no batch waits.
 
     Raises:
         OracleError: The tool cannot be reached, or refuses.
@@ -53,7 +75,7 @@ def send(project: Project, tool: str, tools: Tools) -> Batch | None:
     sent = tools(tool, None).send(assignment(project, batch))
     told = project.told("send", tool=tool, batch=batch.number)
     project.store.mark_sent(batch.number, tool, sent.reference, sent.tasks, told)
-    return batch
+    return Dispatch(batch, len(sent.tasks), [str(value) for value in sent.reference.values()])
 
 
 def assignment(project: Project, batch: Batch) -> Assignment:

@@ -21,6 +21,7 @@ from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import trainable
 from thrifty.errors import DataError, TrainingError
 from thrifty.files import replace_file
+from thrifty.project.labelling import lessons
 from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project
 from thrifty.project.sources import labelled_sets
@@ -118,13 +119,6 @@ def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> 
         return None
     told = project.told("add detector", form=form, classes=None if chosen is None else list(chosen))
     return project.store.add_model(model, (), told)
-
-
-def lessons(project: Project) -> dict[str, Label]:
-    """The labels to learn from, by record id: those that count, but for the shadow sample."""
-    shadow = {choice.record.id for choice in project.store.choices() if choice.shadow}
-    labels = project.store.labels()
-    return {record_id: labels[record_id] for record_id in sorted(labels) if record_id not in shadow}
 
 
 def train(project: Project, *, fresh: bool = False) -> Model | None:

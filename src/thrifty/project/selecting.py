@@ -23,15 +23,15 @@ from thrifty.detectors.viewing import look
 from thrifty.engine.local import map_frames
 from thrifty.errors import BudgetError, DataError
 from thrifty.judging import detect_all
-from thrifty.project.labelling import waiting
-from thrifty.project.models import ProjectDetector, current, lessons
+from thrifty.project.labelling import lessons, waiting
+from thrifty.project.models import ProjectDetector, current
 from thrifty.project.pictures import keep, kept_frames, stored
 from thrifty.project.project import Project
 from thrifty.project.sources import ids_of, labelled_sets, pools, sampling_of
 from thrifty.scored_pool import Looking, Scoring, Stopping, rows_of, score_pool
 from thrifty.selected_pool import HeldFrame, looking_back, select_frames
 from thrifty.store.choice_file import ChosenRow, Earlier, ScoredFrames, read_scores
-from thrifty.store.project.rows import Batch, Choice, Held, Label, NewBatch, Role, Source
+from thrifty.store.project.rows import Batch, Choice, Held, Label, Model, NewBatch, Role, Source
 from thrifty.strategies.catalogue import make_strategy
 from thrifty.strategies.strategy import Columns, Labelled
 from thrifty.types import Detections, Frame, Need, Record, Unreadable
@@ -109,7 +109,8 @@ def _looked_at(
     """All pools as one table, with what was observed of every frame."""
     tables = []
     for number, source in pools(project).items():
-        out = project.folder / "scores" / _score_name(detector, looking, source)
+        model = None if detector is None else detector.model
+        out = score_file(project, model, looking, source)
         pool = sampling_of(source).pool(Path(source.path))
         scoring = Scoring(pool, detector, looking, project.device)
         score_pool(scoring, out, project.progress, stopping)
@@ -122,10 +123,12 @@ def _looked_at(
     return ScoredFrames(table.take(pa.array(np.sort(first))).combine_chunks())
 
 
-def _score_name(detector: ProjectDetector | None, looking: Looking, source: Source) -> str:
-    asked = detector.model.name if detector and looking.views else "nobody"
+def score_file(project: Project, model: Model | None, looking: Looking, source: Source) -> Path:
+    """The file of what a detector made of a pool, by a strategy and its settings."""
+    asked = model.name if model and looking.views else "nobody"
     job = stage_seed(0, source.number, f"{looking.identity} {dict(source.options)}")
-    return f"{asked}.pool-{source.number}.{looking.strategy.name}.{job:08x}.parquet"
+    name = f"{asked}.pool-{source.number}.{looking.strategy.name}.{job:08x}.parquet"
+    return project.folder / "scores" / name
 
 
 def _picked(

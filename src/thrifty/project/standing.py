@@ -58,6 +58,21 @@ class ModelStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassStanding:
+    """What was labelled of one class.
+
+    Attributes:
+        name: Which.
+        objects: How many.
+        frames: On how many frames.
+    """
+
+    name: str
+    objects: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Where a project stands.
 
@@ -65,7 +80,7 @@ class Standing:
         batches: Oldest first.
         models: Oldest first.
         labelled: Frames of the pool that are labelled.
-        objects: Objects on them, by class name.
+        classes: What is on them, class by class.
         seconds: Of labelling, recorded or, where nobody recorded any, by the cost model.
         cost: What frames and boxes cost, fitted to recorded times where that is possible.
         recorded: Times that were recorded.
@@ -76,7 +91,7 @@ class Standing:
     batches: Sequence[BatchStanding]
     models: Sequence[ModelStanding]
     labelled: int
-    objects: Mapping[str, int]
+    classes: Sequence[ClassStanding]
     seconds: float
     cost: CostModel
     recorded: int
@@ -96,7 +111,7 @@ def standing(project: Project) -> Standing:
         [_batch(batch, choices, labels) for batch in store.batches()],
         models,
         len(labels),
-        {name: sum(_count(one, kind) for one in drawn) for kind, name in enumerate(names)},
+        [_class(name, [_count(one, kind) for one in drawn]) for kind, name in enumerate(names)],
         sum(seconds_of(label, cost) for label in labels.values()),
         cost,
         recorded,
@@ -205,6 +220,10 @@ def _model(project: Project, model: Model, cost: CostModel) -> ModelStanding:
     return ModelStanding(
         model, len(history), sum(seconds_of(label, cost) for label in history), figures
     )
+
+
+def _class(name: str, counts: Sequence[int]) -> ClassStanding:
+    return ClassStanding(name, sum(counts), sum(count > 0 for count in counts))
 
 
 def _count(drawn: Annotations, kind: int) -> int:

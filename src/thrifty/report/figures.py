@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import (
     FixedLocator,
@@ -25,7 +21,7 @@ from matplotlib.ticker import (
 from thrifty.costs import CostModel
 from thrifty.evaluation.axis import Axis
 from thrifty.evaluation.miss_rate import Curve
-from thrifty.report.inline import MUTED, SERIES, STYLE, inline, series
+from thrifty.report.inline import MUTED, SERIES, drawn, legend, series
 from thrifty.report.summary import Row, Spread, Summary
 from thrifty.study.point import Point
 from thrifty.types import FloatArray
@@ -127,33 +123,12 @@ def charts(
 
 
 def _svg(name: str, draw: Callable[[Axes, Summary], None], summary: Summary) -> str:
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(h_pad=0.09))
-        axes = figure.add_subplot()
+    def on(axes: Axes) -> None:
         draw(axes, summary)
-        _legend(axes)
-        buffer = io.StringIO()
-        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
-    return inline(buffer.getvalue(), name)
+        labels = axes.get_legend_handles_labels()[1]
+        legend(axes, 2 if max(map(len, labels), default=0) > 10 else 3)
 
-
-def _legend(axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if not handles:
-        return
-    columns = min(len(handles), 2 if max(map(len, labels)) > 10 else 3)
-    legend = axes.figure.legend(
-        handles,
-        labels,
-        loc="outside upper left",
-        ncols=columns,
-        handlelength=2.8,
-        columnspacing=1.4,
-        borderpad=0,
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    return drawn(name, on, _SIZE)
 
 
 def colour(summary: Summary, strategy: str) -> str:

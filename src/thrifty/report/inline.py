@@ -6,8 +6,15 @@ nowhere else, and the stand-ins are replaced by variables in the finished SVG. T
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Callable
 from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 SERIES = 6
 """Colours that the style sheet defines, `--series-0` to `--series-5`; further strategies take them again."""
@@ -44,6 +51,41 @@ STYLE: dict[Any, Any] = {
 def series(number: int) -> str:
     """Stand-in for the colour of strategy `number`, from 0."""
     return _SERIES.format(number % SERIES)
+
+
+def drawn(name: str, draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
+    """A chart as part of a page.
+
+    Args:
+        name: Identifier, unique on the page.
+        draw: Draws on the axes, in stand-in colours.
+        size: Width and height, inches.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.09))
+        draw(figure.add_subplot())
+        buffer = io.StringIO()
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    return inline(buffer.getvalue(), name)
+
+
+def legend(axes: Axes, columns: int) -> None:
+    """Above the axes, as wide as they are."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not handles:
+        return
+    drawn_legend = axes.figure.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=min(len(handles), columns),
+        handlelength=2.8,
+        columnspacing=1.4,
+        borderpad=0,
+    )
+    for text in drawn_legend.get_texts():
+        text.set_parse_math(False)
 
 
 def inline(svg: str, name: str) -> str:

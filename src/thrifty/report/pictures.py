@@ -86,14 +86,16 @@ def _finite(score_map: FloatArray) -> FloatArray:
 
 
 def overlay(score_map: FloatArray, top: float) -> str:
+    """The same as `score_layer`, as a data URI."""
+    return _uri("image/png", score_layer(score_map, top))
+
+
+def score_layer(score_map: FloatArray, top: float) -> io.BytesIO:
     """A score map as a PNG to lay over its picture: clear at 0, opaque and bright at `top` and above.
 
     Args:
         score_map: `H x W`, >= 0.
         top: Upper end of the scale; 0 leaves everything clear.
-
-    Returns:
-        A data URI.
     """
     height, width = score_map.shape
     strength = np.clip(_finite(score_map) / top, 0, 1) if top > 0 else np.zeros((height, width))
@@ -105,7 +107,7 @@ def overlay(score_map: FloatArray, top: float) -> str:
     picture.putpalette(rgba[:, :3].tobytes())
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True, transparency=rgba[:, 3].tobytes())
-    return _uri("image/png", buffer)
+    return buffer
 
 
 def _colours() -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:

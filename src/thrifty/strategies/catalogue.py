@@ -108,7 +108,8 @@ def _pipeline(settings: Settings, *, smooth: bool = True, rules: bool = True) ->
     )
 
 
-def _divergence_settings(settings: Settings) -> DivergenceSettings:
+def divergence_settings(settings: Settings) -> DivergenceSettings:
+    """How class maps become a score (equations 1 to 5), by the recipe."""
     score = settings.score
     preset = (
         DivergenceSettings.released()
@@ -129,7 +130,7 @@ def _divergence(
     settings: Settings, name: str, *, mean: bool = False, smooth: bool = True, rules: bool = True
 ) -> Strategy:
     """The paper's strategy, or what is left of it without one of its parts."""
-    score = _divergence_settings(settings)
+    score = divergence_settings(settings)
     if mean:
         score = replace(score, regions=replace(score.regions, statistic=Statistic.MEAN))
     return Divergence(score, _pipeline(settings, smooth=smooth, rules=rules), name)
@@ -143,7 +144,7 @@ def _doubt(
     *,
     mean: bool = False,
 ) -> Strategy:
-    regions = _divergence_settings(settings).regions
+    regions = divergence_settings(settings).regions
     if mean:
         regions = replace(regions, statistic=Statistic.MEAN)
     return PixelDoubt(name, measure, view(settings), regions, _pipeline(settings))
@@ -206,7 +207,7 @@ def _rows() -> Mapping[str, Factory]:
         "streaming-core-set": lambda _settings: Diverse(
             "streaming-core-set", "deep", streaming_k_centre
         ),
-        "convex": lambda settings: Convex(_divergence_settings(settings).regions),
+        "convex": lambda settings: Convex(divergence_settings(settings).regions),
         "ppal": lambda _settings: Ppal(),
         "div-proto": lambda _settings: DivProto(),
     }

@@ -1,0 +1,71 @@
+// Commands from the page: given as forms, followed until they are done.
+
+const EVERY = 700; // milliseconds
+
+const box = document.querySelector("#job");
+const said = document.querySelector("#job-said");
+const bars = document.querySelector("#job-bars");
+const stop = document.querySelector("#job-stop");
+
+async function ask(method, order) {
+  const content = order && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) };
+  const answer = await fetch("/api/job", { method, ...content });
+  if (!answer.ok) throw new Error((await answer.text()).trim());
+  return method === "GET" ? answer.json() : null;
+}
+
+function orderOf(form) {
+  const order = { command: form.dataset.command };
+  for (const field of form.elements) {
+    if (!field.name) continue;
+    order[field.name] = field.type === "checkbox" ? field.checked : field.type === "number" ? Number(field.value) : field.value;
+  }
+  return order;
+}
+
+function show(state) {
+  box.hidden = state.number === 0;
+  said.classList.toggle("wrong", state.failure !== null);
+  said.textContent = state.running
+    ? `${state.command} is at work, ${Math.round(state.seconds)} s`
+    : `${state.command}: ${state.failure ?? state.said.join("; ")}`;
+  bars.replaceChildren(...(state.running ? state.bars.map(bar) : []));
+  stop.hidden = !state.running;
+  for (const button of document.querySelectorAll("[data-command] button")) button.disabled = state.running;
+}
+
+function bar({ what, done, total, unit }) {
+  const line = document.createElement("label");
+  const progress = document.createElement("progress");
+  if (total) [progress.max, progress.value] = [total, done];
+  line.append(`${what}${total ? `, ${done} of ${total} ${unit}` : ""} `, progress);
+  return line;
+}
+
+function complain(error) {
+  box.hidden = false;
+  said.classList.add("wrong");
+  said.textContent = error.message;
+}
+
+async function follow() {
+  let state = await ask("GET");
+  show(state);
+  if (!state.running) return;
+  while (state.running) {
+    await new Promise((resolve) => setTimeout(resolve, EVERY));
+    state = await ask("GET");
+    show(state);
+  }
+  // What stands on the page has changed.
+  location.reload();
+}
+
+document.querySelectorAll("[data-command]").forEach((form) => {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask("POST", orderOf(form)).then(follow).catch(complain);
+  });
+});
+stop.addEventListener("click", () => ask("DELETE").catch(complain));
+follow().catch(complain);
