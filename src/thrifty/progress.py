@@ -55,14 +55,22 @@ class Message:
     closed: bool = False
 
 
+class Puts(Protocol):
+    """Where messages go; from any thread."""
+
+    def put(self, message: Message, /) -> None:
+        """Take a message."""
+        ...
+
+
 class Relay:
-    """A `Progress` for worker processes: tells the main process through a queue, a few times a second at most.
+    """A `Progress` for worker processes: tells the main process, a few times a second at most.
 
     Args:
-        messages: Read by `listen` in the main process.
+        messages: Read in the main process, by `listen` for instance.
     """
 
-    def __init__(self, messages: Queue[Message | None]) -> None:
+    def __init__(self, messages: Puts) -> None:
         self._messages = messages
         self._numbers = itertools.count()
 

@@ -26,7 +26,8 @@ def with_a_batch(folder: Path, tiny: TinyData) -> list[str]:
 def served(folder: Path, *options: str, token: str | None = None) -> Iterator[str]:
     """`thrifty ui` as people start it; the address that it prints."""
     command = [sys.executable, "-m", "thrifty", "ui", "--port", "0", "--project", str(folder)]
-    variables = os.environ | {"PYTHONUNBUFFERED": "1"}
+    # One thread, as in the tests' own process: the last bits of a model depend on it.
+    variables = os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     if token is not None:
         variables["THRIFTY_TOKEN"] = token
     process = subprocess.Popen(

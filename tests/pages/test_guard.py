@@ -86,6 +86,16 @@ def test_what_other_pages_send_is_refused(pages: Served, headers: dict[str, str 
     assert pages.labels() == before
 
 
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_commands_are_taken_from_these_pages_alone(pages: Served, method: str) -> None:
+    for origin in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+        answer = httpx2.request(
+            method, f"{pages.origin}/api/job", content=b'{"command": "train"}', headers=origin
+        )
+        assert answer.status_code == 403
+    assert httpx2.get(f"{pages.origin}/api/job").json()["number"] == 0
+
+
 def test_too_much_is_refused_announced_or_not(pages: Served) -> None:
     before = pages.labels()
     assert pages.put(b" " * (1 << 20) + b" ").status_code == 413
@@ -141,6 +151,9 @@ def test_what_is_no_label_is_refused_in_one_line(pages: Served, content: bytes) 
         "static/..%5Capp.py",
         "project.sqlite",
         "frames/absent",
+        "frames/absent/why",
+        "frames/absent/maps/total",
+        "frames/..%2F..%2Fthrifty.toml/maps/total",
         "batches/99",
         "batches/x",
     ],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -324,7 +324,14 @@ def make_app(
         msgspec.MsgspecError: _not_understood,
         TooLarge: _too_large,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), hosts, token)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(pages.jobs.stop)
+
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    return Guard(app, hosts, token)
 
 
 def _page(template: str, **values: object) -> Response:

@@ -7,16 +7,14 @@ when the command is given again.
 from __future__ import annotations
 
 import multiprocessing
-import queue
 import signal
 import threading
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -94,7 +92,7 @@ class _Said:
 class _Running:
     order: Order
     process: BaseProcess
-    messages: Queue[Any]
+    messages: Connection
     began: float
     bars: dict[tuple[int, int], Bar] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
@@ -129,13 +127,15 @@ class Jobs:
                 raise RunError(
                     f"{self._job.order.command} is at work; wait until it is done, or stop it"
                 )
-            messages: Queue[Any] = context.Queue()
+            ours, theirs = context.Pipe(duplex=False)
             process = context.Process(
-                target=_work, args=(self._folder, self._device, order, messages), daemon=True
+                target=_work, args=(self._folder, self._device, order, theirs), daemon=True
             )
             process.start()
+            # Held by the process alone, so that its end is heard.
+            theirs.close()
             self._number += 1
-            self._job = _Running(order, process, messages, time.monotonic())
+            self._job = _Running(order, process, ours, time.monotonic())
             threading.Thread(target=_listen, args=(self._job,), daemon=True).start()
 
     def stop(self) -> None:
@@ -164,27 +164,20 @@ class Jobs:
 
 def _listen(job: _Running) -> None:
     """Take what the process says until it has said its last, or is gone."""
-    while True:
-        try:
-            message = job.messages.get(timeout=0.2)
-        except queue.Empty:
-            if job.process.is_alive():
-                continue
-            job.failure = _ended(job)
-            break
-        except (EOFError, OSError):
-            job.failure = _ended(job)
-            break
-        if isinstance(message, _Said):
-            job.said, job.failure = message.lines, message.failure
-            break
-        _show(job, message)
+    try:
+        while not isinstance(message := job.messages.recv(), _Said):
+            _show(job, message)
+        job.said, job.failure = message.lines, message.failure
+    except (EOFError, OSError):
+        job.failure = _ended(job)
+    job.messages.close()
     job.bars.clear()
     job.process.join(_GRACE)
     job.took = time.monotonic() - job.began
 
 
 def _ended(job: _Running) -> str:
+    job.process.join(_GRACE)
     if job.stopped:
         return "stopped; give the command again to go on"
     return f"ended unexpectedly (status {job.process.exitcode}); give the command again to go on"
@@ -199,28 +192,25 @@ def _show(job: _Running, message: Message) -> None:
         del job.bars[message.bar]
 
 
-def _work(folder: Path, device: str, order: Order, messages: Queue[Any]) -> None:
+class _Sender:
+    """The other end of the pipe, for all threads of the process."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+
+    def put(self, message: Message | _Said, /) -> None:
+        with self._lock:
+            self._connection.send(message)
+
+
+def _work(folder: Path, device: str, order: Order, connection: Connection) -> None:
     """In the process of its own: do it, and say what was done."""
-    # The server itself does without what these load.
-    from thrifty.detectors.device import find_device  # noqa: PLC0415
-    from thrifty.pages.work import obey  # noqa: PLC0415
-    from thrifty.project.project import open_project  # noqa: PLC0415
+    from thrifty.pages.work import obey  # noqa: PLC0415 - it knows what an order is
 
     # Ctrl-C is meant for the server, which ends this process when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    progress = Relay(messages)
+    messages = _Sender(connection)
     try:
-        with (
-            open_project(folder, progress, find_device(device)) as project,
-            ExitStack() as waiting,
-        ):
-
-            def wait() -> None:
-                told = "waiting for another process on this project"
-                waiting.enter_context(progress(told, 0, ""))
-
-            with project.turn(wait):
-                waiting.close()
-                messages.put(_Said(list(obey(project, order))))
+        messages.put(_Said(list(obey(folder, device, order, Relay(messages)))))
     except (ThriftyError, OSError) as error:
         messages.put(_Said([], " ".join(str(error).split())))

@@ -162,6 +162,8 @@ def _scores(
 ) -> Scores | None:
     settings = settings_of(project, batch)
     looking = Looking(make_strategy(batch.strategy, settings, str(project.folder)), settings)
+    if not looking.strategy.views:
+        return None
     source = pools(project)[choice.pool]
     model = next((one for one in project.store.models() if one.number == batch.model), None)
     path = score_file(project, model, looking, source)

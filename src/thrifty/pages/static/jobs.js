@@ -2,6 +2,7 @@
 
 const EVERY = 700; // milliseconds
 
+const forms = document.querySelectorAll("[data-command]");
 const box = document.querySelector("#job");
 const said = document.querySelector("#job-said");
 const bars = document.querySelector("#job-bars");
@@ -25,13 +26,14 @@ function orderOf(form) {
 
 function show(state) {
   box.hidden = state.number === 0;
+  box.dataset.state = state.running ? "running" : "done";
   said.classList.toggle("wrong", state.failure !== null);
   said.textContent = state.running
     ? `${state.command} is at work, ${Math.round(state.seconds)} s`
     : `${state.command}: ${state.failure ?? state.said.join("; ")}`;
   bars.replaceChildren(...(state.running ? state.bars.map(bar) : []));
   stop.hidden = !state.running;
-  for (const button of document.querySelectorAll("[data-command] button")) button.disabled = state.running;
+  for (const form of forms) form.querySelector("button").disabled = state.running;
 }
 
 function bar({ what, done, total, unit }) {
@@ -50,20 +52,21 @@ function complain(error) {
 
 async function follow() {
   let state = await ask("GET");
-  show(state);
-  if (!state.running) return;
+  const wasRunning = state.running;
   while (state.running) {
+    show(state);
     await new Promise((resolve) => setTimeout(resolve, EVERY));
     state = await ask("GET");
-    show(state);
   }
-  // What stands on the page has changed.
-  location.reload();
+  // What stands on the page has changed; what was done is told once it is there anew.
+  if (wasRunning) location.reload();
+  else show(state);
 }
 
-document.querySelectorAll("[data-command]").forEach((form) => {
+forms.forEach((form) => {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    box.dataset.state = "given";
     ask("POST", orderOf(form)).then(follow).catch(complain);
   });
 });
