@@ -131,19 +131,23 @@ def kill_after(command: Sequence[str], out: Path, stages: int, delay: float) -> 
     process.wait()
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("jobs", "points"),
+    [(1, ((0, 2.0), (3, 0.05), (13, 0.1))), (2, ((1, 0.0), (8, 0.0), (20, 0.02)))],
+)
 def test_a_run_killed_at_several_points_ends_like_one_that_was_not(
     tiny: TinyData,
     recipe: Path,
     tmp_path: Path,
     jobs: int,
+    points: Sequence[tuple[int, float]],
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     out = tmp_path / "out"
     arguments = ["run", recipe, "--out", out, "--data", tiny.root, "--jobs", jobs]
     command = [sys.executable, "-m", "thrifty", *map(str, arguments)]
     reached = []
-    for stages, delay in ((0, 2.0), (1, 0.0), (3, 0.05), (8, 0.0), (13, 0.1), (20, 0.02)):
+    for stages, delay in points:
         kill_after(command, out, stages, delay)
         reached.append(stages_done(out))
     assert reached == sorted(reached)

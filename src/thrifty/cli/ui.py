@@ -68,6 +68,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        # Whoever opens the address as soon as it is printed waits, and is not refused.
+        listening.listen()
     except OSError as error:
         listening.close()
         raise RunError(
