@@ -10,7 +10,7 @@ LABEL_STUDIO ?= $(VENV)-label-studio
 LABEL_STUDIO_READY := $(LABEL_STUDIO)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz check format clean
+.PHONY: help demo test bench pictures fuzz check format clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,9 @@ test: $(DEV_READY) $(LABEL_STUDIO_READY) ## Run all tests
 
 bench: $(DEV_READY) ## Measure what scoring costs and print the table (BENCH="--million" for all of it)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+pictures: $(DEV_READY) ## Take the pictures of docs/tutorial.md anew, from the running pages
+	$(BIN)/python -m tests.pages.pictures
 
 fuzz: $(DEV_READY) ## Fuzz every reader with 100,000 inputs (FUZZ="coco --runs 1000" for less)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

@@ -39,7 +39,8 @@ class Person:
     def keep(self, name: str, *, whole: bool = False) -> None:
         """Take a picture of what is seen."""
         if self.pictures is not None:
-            self.tab.screenshot(path=self.pictures / f"{name}.png", full_page=whole)
+            path = self.pictures / f"{name}.jpg"
+            self.tab.screenshot(path=path, full_page=whole, type="jpeg", quality=82)
 
     def home(self) -> None:
         """Go to where it stands."""

@@ -36,10 +36,10 @@ class StreetFiles:
     """
 
     seed: int = 0
-    start: int = 120
+    start: int = 400
     drives: int = 4
     length: int = 150
-    test: int = 60
+    test: int = 120
 
     def files(self, progress: Progress = silent) -> Iterator[tuple[str, bytes]]:
         """Names and contents.

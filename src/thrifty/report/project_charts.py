@@ -68,9 +68,11 @@ def learning_curve(models: Sequence[ModelStanding], outlook: Forecast | None) ->
         axes.set_xlabel("Labelled frames learned from")
         axes.set_ylabel("Miss rate at 1 FPPI")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlim(0, 1.05 * max(1, *axes.get_xlim()))
+        last = max(1, *axes.get_xlim())
+        # A little room, so that the start weights' mark at zero is whole.
+        axes.set_xlim(-0.02 * last, 1.05 * last)
         axes.set_ylim(0, 1.02)
-        legend(axes, 3)
+        legend(axes, 2)
 
     return drawn("learning-curve", draw, _CURVE)
 
