@@ -31,6 +31,36 @@ def test_too_little_says_nothing_and_nothing_taught_is_no_ratio() -> None:
     assert (endless.ratio, endless.high) == (math.inf, math.inf)
 
 
+def test_a_few_frames_that_show_nothing_do_not_prove_much() -> None:
+    rng = np.random.default_rng(0)
+    # Of 9 random frames, up to 1 - 0.025^(1/9) = 33.6 % may show something; chosen ones show one each.
+    told = saving(np.ones(9), np.zeros(9), rng)
+    assert told is not None
+    assert told.low == pytest.approx(1 / (1 - 0.025 ** (1 / 9)))
+    rare = np.array([1.0] * 3 + [0.0] * 12)
+    told = saving(rare, np.zeros(15), rng)
+    assert told is not None
+    assert not told.is_told
+    told = saving(np.zeros(15), rare, rng)
+    assert told is not None
+    assert (told.ratio, told.low, told.is_told) == (0.0, 0.0, False)
+    told = saving(np.zeros(60), np.full(30, 2.0), rng)
+    assert told is not None
+    assert told.high == pytest.approx(1 - 0.025 ** (1 / 60))
+    assert told.is_told
+
+
+def test_rare_objects_are_seldom_told_apart_where_they_are_alike() -> None:
+    rng = np.random.default_rng(4)
+    told = [
+        saving(
+            rng.poisson(0.2, 60).astype(np.float64), rng.poisson(0.2, 12).astype(np.float64), rng
+        )
+        for _ in range(300)
+    ]
+    assert sum(one is not None and one.is_told for one in told) <= 40
+
+
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     held = 0

@@ -79,7 +79,9 @@ def test_what_fails_and_what_dies_is_told(folder: Path) -> None:
     jobs.start(Order("collect"))
     assert jobs._job is not None
     jobs._job.process.kill()
-    assert "ended unexpectedly (status -9); give the command again" in str(finished(jobs).failure)
+    assert "ended unexpectedly (status -9); see what `thrifty ui` printed" in str(
+        finished(jobs).failure
+    )
 
 
 def test_another_process_at_work_is_waited_for(folder: Path) -> None:

@@ -197,9 +197,9 @@ def show(
 def street(
     destination: Annotated[Path, typer.Argument(help="Folder to write; it must be new or empty.")],
     start: Annotated[int, typer.Option(min=1, help="Labelled stills to begin with.")] = 400,
-    drives: Annotated[int, typer.Option(min=1, help="Videos to choose from.")] = 4,
-    length: Annotated[int, typer.Option(min=1, help="Frames of each, ten a second.")] = 150,
-    test: Annotated[int, typer.Option(min=1, help="Labelled stills to judge by.")] = 120,
+    drives: Annotated[int, typer.Option(min=1, help="Videos to choose from.")] = 8,
+    length: Annotated[int, typer.Option(min=1, help="Frames of each, ten a second.")] = 100,
+    test: Annotated[int, typer.Option(min=1, help="Labelled stills to judge by.")] = 240,
     seed: Annotated[int, typer.Option(min=0, help="What it is made from.")] = 0,
 ) -> None:
     """Render a street to try things on: stills by day, videos at dusk, and what people would draw in them."""

@@ -37,9 +37,9 @@ class StreetFiles:
 
     seed: int = 0
     start: int = 400
-    drives: int = 4
-    length: int = 150
-    test: int = 120
+    drives: int = 8
+    length: int = 100
+    test: int = 240
 
     def files(self, progress: Progress = silent) -> Iterator[tuple[str, bytes]]:
         """Names and contents.

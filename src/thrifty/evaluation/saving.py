@@ -55,7 +55,8 @@ def saving(chosen: FloatArray, random: FloatArray, rng: np.random.Generator) -> 
     Args:
         chosen: `N` numbers >= 0, one a frame.
         random: `M` likewise.
-        rng: Draws the resamples of the percentile bootstrap, frames within their kind.
+        rng: Draws the resamples of the percentile bootstrap, frames within their kind. Where all frames of one kind teach
+            nothing, an exact binomial bound takes its place.
 
     Returns:
         The ratio and its interval; `None` with fewer than five frames of either kind.
@@ -71,12 +72,30 @@ def saving(chosen: FloatArray, random: FloatArray, rng: np.random.Generator) -> 
     ratio = float(_ratio(chosen.mean(keepdims=True), random.mean(keepdims=True))[0])
     if math.isnan(ratio) or not len(ratios):
         return Saving(len(chosen), len(random), math.nan, 0.0, math.inf)
+    # Of frames that all teach nothing the bootstrap knows nothing but nothing.
+    if not random.any():
+        least = float(np.quantile(_resampled(chosen, rng), _ALPHA / 2))
+        return Saving(len(chosen), len(random), ratio, least / _at_most(random, chosen), math.inf)
+    if not chosen.any():
+        least = float(np.quantile(_resampled(random, rng), _ALPHA / 2))
+        most = math.inf if least == 0 else _at_most(chosen, random) / least
+        return Saving(len(chosen), len(random), ratio, 0.0, most)
     # Of the drawn values themselves: between a finite and an infinite one nothing can be interpolated.
     low, high = (
         float(np.quantile(ratios, share, method="nearest"))
         for share in (_ALPHA / 2, 1 - _ALPHA / 2)
     )
     return Saving(len(chosen), len(random), ratio, low, high)
+
+
+def _at_most(nothing: FloatArray, others: FloatArray) -> float:
+    """Upper bound of the mean of frames none of which taught anything.
+
+    The exact bound of the share that may teach (Clopper and Pearson 1934), times what frames of the other kind teach where
+    they do.
+    """
+    share = 1 - (_ALPHA / 2) ** (1 / len(nothing))
+    return float(share * others[others > 0].mean())
 
 
 def _resampled(values: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -170,17 +170,21 @@ def _listen(job: _Running) -> None:
         job.said, job.failure = message.lines, message.failure
     except (EOFError, OSError):
         job.failure = _ended(job)
-    job.messages.close()
-    job.bars.clear()
-    job.process.join(_GRACE)
-    job.took = time.monotonic() - job.began
+    finally:
+        job.messages.close()
+        job.bars.clear()
+        job.process.join(_GRACE)
+        job.took = time.monotonic() - job.began
 
 
 def _ended(job: _Running) -> str:
     job.process.join(_GRACE)
     if job.stopped:
         return "stopped; give the command again to go on"
-    return f"ended unexpectedly (status {job.process.exitcode}); give the command again to go on"
+    return (
+        f"ended unexpectedly (status {job.process.exitcode}); see what `thrifty ui` printed, and give the command again to "
+        "go on"
+    )
 
 
 def _show(job: _Running, message: Message) -> None:

@@ -24,6 +24,11 @@ def saving_in_words(what: str, told: Saving) -> str:
     taught = _TAUGHT[what]
     if math.isnan(told.ratio):
         return f"neither chosen nor random frames have shown {taught} yet"
+    if math.isinf(told.ratio):
+        surely = f"none of {told.random} random frames shows {taught}, and some of {told.chosen} chosen ones do"
+        if not told.is_told:
+            return f"{surely}, which may be chance"
+        return f"{surely}: they show at least {told.low:.2f} times as many (95 %)"
     sure = f"95 %: {told.low:.2f} to {told.high:.2f}, {told.chosen} chosen and {told.random} random frames"
     if not told.is_told:
         return f"chosen frames show {told.ratio:.2f} times the {taught} of random ones, which may be chance ({sure})"

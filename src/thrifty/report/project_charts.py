@@ -119,7 +119,10 @@ def _passed_over(axes: Axes, told: Why) -> None:
     ]
     if own:
         xs, heights = zip(*own, strict=True)
-        axes.vlines(xs, 0, heights, color=series(1), alpha=0.35, linewidth=2, label="passed over")
+        least = float(np.min(told.scores.raw)) if told.scores else 0.0
+        axes.vlines(
+            xs, least, heights, color=series(1), alpha=0.35, linewidth=2, label="passed over"
+        )
 
 
 def _dots(
