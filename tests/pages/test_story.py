@@ -119,10 +119,15 @@ def test_a_refused_command_says_why(street: Path, tmp_path: Path, browser: Brows
         person = Person(tab, address, {})
         said = person.give("select", budget="1000")
         assert "1000 frames are asked for and 40 are left to choose from" in said
+        said = person.give("select", budget="3", minutes="2")
+        assert said == "select: frames and minutes exclude each other; give one"
+        # At 35 s a frame, so long as nobody has labelled any.
+        assert "batch-001: 3 frames chosen by guided-random" in person.give("select", minutes="2")
         said = person.give("collect")
         assert "nothing was sent to people yet" in said
-        said = person.give("send")
-        assert "no batch waits to be sent" in said
+        assert "batch-001: 3 frames sent: " in person.give("send")
+        assert len(list((folder / "batches" / "batch-001" / "images").iterdir())) == 3
+        assert "no batch waits to be sent" in person.give("send")
         wrong: list[object] = [{"command": "remove"}, {"command": "select", "budget": 0}, {}, []]
         for order in wrong:
             answer = tab.request.post(

@@ -18,7 +18,7 @@ async function ask(method, order) {
 function orderOf(form) {
   const order = { command: form.dataset.command };
   for (const field of form.elements) {
-    if (!field.name) continue;
+    if (!field.name || field.value === "") continue;
     order[field.name] = field.type === "checkbox" ? field.checked : field.type === "number" ? Number(field.value) : field.value;
   }
   return order;
