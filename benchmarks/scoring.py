@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.timing import Row, side_by_side
-from thrifty.detectors.network import PaperNetwork, normalise
+from thrifty.detectors.network import PaperNetwork
 from thrifty.maps import ClassMaps
 from thrifty.scoring.forms import DivergenceSettings, Form, score_frames, score_passes
 from thrifty.scoring.uncertainty import Measure
@@ -87,7 +87,7 @@ def rows() -> Iterator[Row]:
 
 def _against_the_network(maps: ClassMaps) -> Row:
     network = PaperNetwork().eval()
-    image = normalise(torch.zeros(1, 3, HEIGHT, WIDTH, dtype=torch.uint8))
+    image = torch.zeros(1, 3, HEIGHT, WIDTH, dtype=torch.uint8)
 
     @torch.inference_mode()
     def forward() -> object:

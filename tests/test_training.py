@@ -105,12 +105,12 @@ def test_pictures_of_different_sizes_are_cut_to_the_smallest(
     both = FrameSet(frames.records + bigger.records, _Either(frames, bigger))
     mixed = [*examples, *(Example(record, labels[record.id]) for record in bigger.records)]
     sizes = {
-        tuple(batch.images.shape[-2:])
+        tuple(batch.images[0].shape[-2:])
         for batch in batches(plan(), CachedFrames(both), mixed, np.random.default_rng(0))
     }
     assert sizes <= {(64, 96), (80, 128)}
     cut = list(batches(plan(crop=(48, 1000)), CachedFrames(both), mixed, np.random.default_rng(0)))
-    assert {batch.images.shape[-2] for batch in cut} == {48}
+    assert {batch.images[0].shape[-2] for batch in cut} == {48}
     assert sum(len(batch.images) for batch in cut) == 8
 
 

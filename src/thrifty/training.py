@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from thrifty.config import DetectorSection, TrainingSection
-from thrifty.data.augmentation import augment, crop
+from thrifty.data.augmentation import augment, crop, perhaps_flip
 from thrifty.data.frames import CachedFrames
 from thrifty.detectors.paper import Weights
 from thrifty.detectors.trainable import Trainable, trainable
@@ -53,6 +54,7 @@ class Plan:
         seed: Decides initial weights, order, crops, changes, negatives, dropout.
         device: Where to train.
         title: What the progress bar says.
+        steps: How many, whatever the number of examples, in place of `epochs`.
     """
 
     detector: DetectorSection
@@ -62,6 +64,7 @@ class Plan:
     seed: int
     device: str = "cpu"
     title: str = "training"
+    steps: int | None = None
 
 
 def fit(
@@ -92,7 +95,7 @@ def fit(
             "there are no labelled frames to train on; check the recipe's start set"
         )
     rng = np.random.default_rng(plan.seed)
-    kind = trainable(plan.detector, plan.settings.negatives)
+    kind = trainable(plan.detector, plan.settings)
     # Chance inside torch (initial weights, dropout) must not leak into or out of this call.
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
@@ -100,7 +103,8 @@ def fit(
         if start is not None:
             network.load_state_dict(start)
         network.to(plan.device)
-        steps = math.ceil(len(examples) / plan.settings.batch) * plan.epochs
+        an_epoch = math.ceil(len(examples) / plan.settings.batch)
+        steps = plan.steps or an_epoch * plan.epochs
         optimiser = make_optimiser(network, plan.settings)
         schedule = torch.optim.lr_scheduler.ExponentialLR(
             optimiser, annealing(plan.settings, steps)
@@ -110,8 +114,8 @@ def fit(
             kind, network, optimiser, schedule, halved=halved, clip=plan.settings.clip
         )
         with progress(plan.title, steps, "steps") as step:
-            for _ in range(plan.epochs):
-                epoch = batches(plan, frames, examples, rng)
+            for done in range(0, steps, an_epoch):
+                epoch = islice(batches(plan, frames, examples, rng), steps - done)
                 train_one_epoch(learner, epoch, rng, step)
     return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
 
@@ -149,7 +153,7 @@ def train_one_epoch(
     learner.kind.train(network)
     for batch in epoch:
         with torch.autocast(device.type, torch.bfloat16, enabled=learner.halved):
-            loss = learner.kind.loss(network, batch.images.to(device), batch.drawn, rng)
+            loss = learner.kind.loss(network, batch.on(device), batch.drawn, rng)
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the training loss became {loss.item()}; lower 'learning_rate' in the recipe"
@@ -190,12 +194,18 @@ class Batch:
     """What one step reads.
 
     Attributes:
-        images: `B x 3 x H x W` uint8, channels last in memory.
+        images: `B x 3 x H x W` uint8, channels last in memory; for a kind that takes whole pictures, B of `3 x H x W`.
         drawn: Labels in pixels of the images.
     """
 
-    images: Tensor
+    images: Tensor | Sequence[Tensor]
     drawn: Sequence[Annotations]
+
+    def on(self, device: torch.device) -> Tensor | Sequence[Tensor]:
+        """The images on a device."""
+        if isinstance(self.images, Tensor):
+            return self.images.to(device)
+        return [image.to(device) for image in self.images]
 
 
 def batches(
@@ -213,9 +223,14 @@ def _make_batch(
 ) -> Batch:
     pictures = [_picture(frames, example) for example in members]
     if plan.augmented:
-        pictures = [augment(image, drawn, rng) for image, drawn in pictures]
+        change = perhaps_flip if plan.settings.augment == "flip" else augment
+        pictures = [change(image, drawn, rng) for image, drawn in pictures]
+    labels = [drawn for _, drawn in pictures]
+    if trainable(plan.detector, plan.settings).takes_whole:
+        return Batch([torch.from_numpy(image).permute(2, 0, 1) for image, _ in pictures], labels)
     size = _window([image.shape for image, _ in pictures], plan.settings.crop)
-    pictures = [crop(image, drawn, size, rng) for image, drawn in pictures]
+    around = plan.settings.crop_around_objects
+    pictures = [crop(image, drawn, size, rng, around) for image, drawn in pictures]
     images = torch.from_numpy(np.stack([image for image, _ in pictures]))
     return Batch(images.permute(0, 3, 1, 2), [drawn for _, drawn in pictures])
 

@@ -24,7 +24,7 @@ CHANCE = np.random.default_rng(0)
 
 
 def kind_of(settings: DetectorSection) -> Trainable:
-    return trainable(settings, 15.0)
+    return trainable(settings)
 
 
 def losses_of(

@@ -21,7 +21,7 @@ def test_paper_preset_adds_four_1x1_convolutions_of_128_filters() -> None:
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (121, 163), (240, 320)])
 def test_five_heads_at_strides_8_and_4(height: int, width: int) -> None:
     network = PaperNetwork(width=0.1).eval()
-    logits = network(torch.zeros(2, 3, height, width))
+    logits = network(torch.zeros(2, 3, height, width, dtype=torch.uint8))
     eighth, quarter = (-(-height // 8), -(-width // 8)), (-(-height // 4), -(-width // 4))
     assert [tuple(level.shape) for level in logits] == [(2, 1, *eighth)] * 4 + [(2, 1, *quarter)]
 
@@ -61,7 +61,7 @@ def test_receptive_fields(node: str, expected: tuple[int, int]) -> None:
 
 def test_maps_of_a_frame_do_not_depend_on_its_batch() -> None:
     network = PaperNetwork(width=0.1).eval()
-    images = torch.rand(3, 3, 64, 80)
+    images = torch.randint(0, 256, (3, 3, 64, 80), dtype=torch.uint8)
     together = network(images)
     for index in range(3):
         alone = network(images[index : index + 1])
@@ -71,7 +71,7 @@ def test_maps_of_a_frame_do_not_depend_on_its_batch() -> None:
 
 def test_dropout_acts_while_training_only() -> None:
     network = PaperNetwork(width=0.25)
-    image = torch.rand(1, 3, 64, 64)
+    image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
     network.train()
     assert not torch.equal(network(image)[4], network(image)[4])
     network.eval()

@@ -65,7 +65,7 @@ class Context:
     @cached_property
     def kind(self) -> Trainable:
         """The kind of detector that this run trains."""
-        return trainable(self.recipe.detector, self.recipe.training.negatives)
+        return trainable(self.recipe.detector, self.recipe.training)
 
     def detector(self, key: Key) -> Detector:
         """The detector with the weights trained in one cycle.

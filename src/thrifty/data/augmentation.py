@@ -17,6 +17,7 @@ from thrifty.types import Annotations, FloatArray, Image
 _PROBABILITY = 0.6
 _PIXEL_DROPOUT = 0.07
 _MOTION = 5
+_MARGIN = 0.2
 
 Change = Callable[[Image, np.random.Generator], Image]
 
@@ -39,6 +40,13 @@ def augment(
     return _CHANGES[entry](image, rng), drawn
 
 
+def perhaps_flip(
+    image: Image, drawn: Annotations, rng: np.random.Generator
+) -> tuple[Image, Annotations]:
+    """Mirror left and right half of the time."""
+    return flip(image, drawn) if rng.random() < 0.5 else (image, drawn)
+
+
 def flip(image: Image, drawn: Annotations) -> tuple[Image, Annotations]:
     """Mirror left and right."""
     width = image.shape[1]
@@ -48,21 +56,65 @@ def flip(image: Image, drawn: Annotations) -> tuple[Image, Annotations]:
 
 
 def crop(
-    image: Image, drawn: Annotations, size: tuple[int, int], rng: np.random.Generator
+    image: Image,
+    drawn: Annotations,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    around_objects: float = 0.0,
 ) -> tuple[Image, Annotations]:
-    """Cut a random window of `size` (height, width), no larger than the picture.
+    """Cut a random window of `size` (height, width), no larger than the picture; see `place_window` and `inside_window`."""
+    top, left = place_window((image.shape[0], image.shape[1]), drawn, size, around_objects, rng)
+    window = image[top : top + size[0], left : left + size[1]]
+    return np.ascontiguousarray(window), inside_window(drawn, (top, left), size)
+
+
+def place_window(
+    whole: tuple[int, int],
+    drawn: Annotations,
+    size: tuple[int, int],
+    around_objects: float,
+    rng: np.random.Generator,
+    step: int = 1,
+) -> tuple[int, int]:
+    """Where a random window lies: top and left, pixels.
+
+    Args:
+        whole: Height and width of the picture.
+        drawn: Its labels.
+        size: Height and width of the window, no larger than the picture.
+        around_objects: Probability that the window is laid around an object, if there is any: its centre falls anywhere into the
+            middle of the window, as far as the picture's borders allow.
+        rng: The only source of chance.
+        step: Top and left are multiples of this; so must be what the picture is larger by.
+    """
+    rows, columns = ((whole[axis] - size[axis]) // step for axis in (0, 1))
+    objects = drawn.objects
+    if around_objects and len(objects) and rng.random() < around_objects:
+        box = objects[int(rng.integers(len(objects)))]
+        inside = rng.uniform(_MARGIN, 1 - _MARGIN, 2)
+        corner = ((box[1] + box[3]) / 2, (box[0] + box[2]) / 2) - inside * size
+        place = np.clip(np.rint(corner / step), 0, (rows, columns))
+        return int(place[0]) * step, int(place[1]) * step
+    return int(rng.integers(rows + 1)) * step, int(rng.integers(columns + 1)) * step
+
+
+def inside_window(
+    drawn: Annotations, corner: tuple[int, int], size: tuple[int, int]
+) -> Annotations:
+    """Labels in pixels of a window.
 
     Objects whose centre leaves the window become ignore regions where they still reach into it.
+
+    Args:
+        drawn: Labels in pixels of the picture.
+        corner: Top and left of the window.
+        size: Its height and width.
     """
-    top = int(rng.integers(image.shape[0] - size[0] + 1))
-    left = int(rng.integers(image.shape[1] - size[1] + 1))
-    window = image[top : top + size[0], left : left + size[1]]
+    top, left = corner
     boxes = drawn.boxes - np.array([left, top, left, top], dtype=np.float64)
     reaching = _reaches(boxes, size)
     ignore = drawn.ignore | ~_centre_inside(boxes, size)
-    return np.ascontiguousarray(window), Annotations(
-        boxes[reaching], drawn.classes[reaching], ignore[reaching]
-    )
+    return Annotations(boxes[reaching], drawn.classes[reaching], ignore[reaching])
 
 
 def _reaches(boxes: FloatArray, size: tuple[int, int]) -> np.ndarray:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from thrifty.config import EvaluationSection, TrainingSection
+from thrifty.config import EvaluationSection
 from thrifty.data.stills import content_hash
 from thrifty.detectors import transformers
 from thrifty.detectors.checked import CheckedDetector, in_one_line
@@ -43,8 +43,6 @@ from thrifty.detectors.transformers import TransformersDetector
 from thrifty.detectors.ultralytics import load_detector as load_ultralytics
 from thrifty.errors import DataError
 
-_NEGATIVES = TrainingSection().negatives
-"""Of the paper's network, which nothing but its loss asks for."""
 _THRESHOLD = EvaluationSection().threshold
 _OF_FILES = frozenset({"boxes", "onnx", "paper", "torchvision", "trained", "yolo"})
 
@@ -114,7 +112,7 @@ def _make(spec: str, kind: str, rest: str, device: str) -> DenseDetector:
 
 def _trained(path: Path, device: str) -> DenseDetector:
     settings, weights = load_trained(path)
-    return trainable(settings, _NEGATIVES).detector(weights, _THRESHOLD, device)
+    return trainable(settings).detector(weights, _THRESHOLD, device)
 
 
 def _torchvision(form: str, device: str) -> DenseDetector:

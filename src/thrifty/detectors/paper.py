@@ -17,7 +17,7 @@ from torch import Tensor
 from thrifty.config import DetectorSection
 from thrifty.detectors.decoding import decode
 from thrifty.detectors.dropout import channel_masks
-from thrifty.detectors.network import SMALLEST_SIDE, PaperNetwork, normalise
+from thrifty.detectors.network import SMALLEST_SIDE, FiveHeads, LiteNetwork, PaperNetwork
 from thrifty.detectors.targets import default_boxes
 from thrifty.errors import DataError
 from thrifty.maps import ClassMaps, MapKind
@@ -76,10 +76,10 @@ class PaperDetector:
         """
         images = stack([frame.image for frame in frames]).to(self._device)
         height, width = images.shape[-2:]
-        maps = ClassMaps(tuple(self._network(normalise(images))), height, width)
+        maps = ClassMaps(tuple(self._network(images)), height, width)
         if not self._settings.double_evaluation:
             return maps
-        mirrored = ClassMaps(tuple(self._network(normalise(images.flip(-1)))), height, width)
+        mirrored = ClassMaps(tuple(self._network(images.flip(-1))), height, width)
         mean = (maps.probabilities() + mirrored.probabilities().flip(-1)) / 2
         levels = torch.split(mean, self._settings.class_count, dim=1)
         return ClassMaps(levels, height, width, MapKind.PROBABILITIES)
@@ -100,7 +100,7 @@ class PaperDetector:
         """
         images = stack([frame.image for frame in frames]).to(self._device)
         height, width = images.shape[-2:]
-        features = self._network.features(normalise(images))
+        features = self._network.features(images)
         masks = channel_masks(count, features[0].shape[1], drop).to(features[0])
         return [
             ClassMaps(
@@ -119,7 +119,7 @@ class PaperDetector:
             DataError: As `class_maps`.
         """
         images = stack([frame.image for frame in frames]).to(self._device)
-        return self._network.features(normalise(images))[0 if layer == "deep" else -1]
+        return self._network.features(images)[0 if layer == "deep" else -1]
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Boxes in pixels of the stored frames, surest first.
@@ -135,9 +135,17 @@ class PaperDetector:
         return [one.scaled(1 / frame.scale) for one, frame in zip(found, frames, strict=True)]
 
 
-def make_network(settings: DetectorSection) -> PaperNetwork:
-    """The network that the settings describe, with fresh weights."""
-    return PaperNetwork(settings.preset, settings.width, settings.class_count)
+def make_network(settings: DetectorSection) -> FiveHeads:
+    """The network that the settings describe, with fresh weights, but for those of a backbone.
+
+    Raises:
+        CapabilityError: The weights of a backbone are not installed.
+    """
+    if settings.backbone is None:
+        return PaperNetwork(settings.preset, settings.width, settings.class_count)
+    return LiteNetwork(
+        settings.preset, settings.width, settings.class_count, frozen=settings.freeze
+    )
 
 
 def stack(images: Sequence[Image]) -> Tensor:

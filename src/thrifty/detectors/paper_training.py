@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from thrifty.config import DetectorSection
+from thrifty.config import DetectorSection, TrainingSection
 from thrifty.detectors.loss import detection_loss
-from thrifty.detectors.network import normalise
 from thrifty.detectors.paper import PaperDetector, check_size, make_network
-from thrifty.detectors.targets import default_boxes, make_targets, sample
+from thrifty.detectors.targets import Asked, default_boxes, make_targets, rivals_of, sample
 from thrifty.types import Annotations, Need
 
 
@@ -20,13 +19,14 @@ class TrainablePaper:
 
     Args:
         settings: Preset, width, boxes, classes.
-        negatives: Negatives drawn per positive (N2P).
+        training: Negatives drawn per positive (N2P).
     """
 
     gives: frozenset[Need] = PaperDetector.gives
+    takes_whole = False
 
-    def __init__(self, settings: DetectorSection, negatives: float) -> None:
-        self._settings, self._negatives = settings, negatives
+    def __init__(self, settings: DetectorSection, training: TrainingSection) -> None:
+        self._settings, self._training = settings, training
         self._sizes = default_boxes(settings)
 
     def network(self) -> nn.Module:
@@ -47,14 +47,18 @@ class TrainablePaper:
         """Equation 7 without its last term, which the optimiser applies as weight decay."""
         height, width = images.shape[-2:]
         check_size(height, width)
+        asked = self._asked(drawn, (height, width), rng).to(images.device)
+        return detection_loss(network(images.contiguous()), asked)
+
+    def _asked(
+        self, drawn: Sequence[Annotations], size: tuple[int, int], rng: np.random.Generator
+    ) -> Asked:
         settings = self._settings
         targets = [
-            make_targets(settings.preset, one, self._sizes, (height, width), settings.class_count)
+            make_targets(rivals_of(settings), one, self._sizes, size, settings.class_count)
             for one in drawn
         ]
-        wanted, weights = sample(targets, self._negatives, rng)
-        logits = network(normalise(images.contiguous()))
-        return detection_loss(logits, wanted.to(images.device), weights.to(images.device))
+        return sample(targets, self._training.negatives, rng)
 
     def detector(
         self, weights: Mapping[str, Tensor], threshold: float, device: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,13 @@ _DEFAULT_BOXES: dict[Preset, tuple[tuple[int, int], ...]] = {
 _FEWEST_POSITIVES = 100
 
 
+def rivals_of(settings: DetectorSection) -> float:
+    """Which other heads are asked for a zero at an object: see `make_targets`."""
+    if settings.rivals is not None:
+        return settings.rivals
+    return math.inf if settings.preset is Preset.PAPER else 0.0
+
+
 def default_boxes(settings: DetectorSection) -> FloatArray:
     """Width and height of each head's box: `5 x 2` float64, pixels, deepest head first."""
     own = np.array(_DEFAULT_BOXES[settings.preset], dtype=np.float64)[:, ::-1]
@@ -38,8 +45,21 @@ def default_boxes(settings: DetectorSection) -> FloatArray:
     return given * settings.box_scale
 
 
+def fits(boxes: FloatArray, sizes: FloatArray) -> FloatArray:
+    """How well each head's default box fits each object: IoU on the same centre, `N x K`.
+
+    Args:
+        boxes: `N x 4` xyxy.
+        sizes: `K x 2` widths and heights.
+    """
+    origin = np.zeros((len(boxes), 2))
+    objects = geometry.centred(origin, boxes[:, 2:] - boxes[:, :2])
+    defaults = geometry.centred(np.zeros((len(sizes), 2)), sizes)
+    return geometry.iou(objects, defaults)
+
+
 def assign(boxes: FloatArray, sizes: FloatArray) -> IntArray:
-    """The head for each object: highest IoU of the object with the default box on the same centre.
+    """The head for each object: the one that fits best.
 
     Args:
         boxes: `N x 4` xyxy.
@@ -48,10 +68,7 @@ def assign(boxes: FloatArray, sizes: FloatArray) -> IntArray:
     Returns:
         `N` int64 in 0..K-1; the first head wins a tie.
     """
-    origin = np.zeros((len(boxes), 2))
-    objects = geometry.centred(origin, boxes[:, 2:] - boxes[:, :2])
-    defaults = geometry.centred(np.zeros((len(sizes), 2)), sizes)
-    return np.asarray(geometry.iou(objects, defaults).argmax(axis=1), dtype=np.int64)
+    return np.asarray(fits(boxes, sizes).argmax(axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +89,7 @@ class Targets:
 
 
 def make_targets(
-    preset: Preset,
+    rivals: float,
     drawn: Annotations,
     sizes: FloatArray,
     image: tuple[int, int],
@@ -85,7 +102,8 @@ def make_targets(
     is set, so the order of the objects does not matter. The fitting head is asked for zeros of the other classes.
 
     Args:
-        preset: What the other heads are asked at an object: zero (`paper`) or nothing (`released`).
+        rivals: Other heads are asked for a zero at an object that they fit less well than this (IoU); those that fit it as well are
+            left alone there. Above 1 all are asked (`paper`), at 0 none is (`released`).
         drawn: Objects and ignore regions in pixels of the network's input.
         sizes: `K x 2` default widths and heights.
         image: Rows and columns of the input.
@@ -99,10 +117,13 @@ def make_targets(
     for box in boxes:
         askable[(..., *_patch(box, 2.0))] = False
     kinds = drawn.classes[~drawn.ignore] if classes > 1 else np.zeros(len(boxes), dtype=np.int64)
-    for box, head, kind in zip(boxes, assign(boxes, sizes), kinds, strict=True):
-        positive[(head, kind, *_patch(box, 0.2))] = True
-    rivals = (0, 1) if preset is Preset.PAPER else (1,)
-    negative = positive.any(axis=rivals, keepdims=True) & ~positive
+    negative = np.zeros(shape, dtype=np.bool_)
+    for box, fit, kind in zip(boxes, fits(boxes, sizes), kinds, strict=True):
+        head, patch = int(fit.argmax()), _patch(box, 0.2)
+        positive[(head, kind, *patch)] = True
+        for asked in {head, *np.flatnonzero(fit < rivals).tolist()}:
+            negative[(asked, slice(None), *patch)] = True
+    negative &= ~positive
     askable &= ~positive & ~negative
     flat = (heads * classes, *image)
     return Targets(positive.reshape(flat), negative.reshape(flat), askable.reshape(flat), heads)
@@ -125,30 +146,83 @@ def _inside(box: FloatArray) -> tuple[slice, slice]:
     return slice(math.floor(top), math.ceil(bottom)), slice(math.floor(left), math.ceil(right))
 
 
-def sample(
-    targets: Sequence[Targets], negatives: float, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """The pixels of a batch that teach something; all others of its `B x KC x H x W` weigh nothing.
+
+    Attributes:
+        shape: B, KC, H, W.
+        heads: K.
+        places: Index of each pixel into the flattened batch: `N` int64, ascending.
+        wanted: What it should say: `N` float32, 0 or 1.
+        weights: What it weighs: `N` float32, > 0, summing to one in every head of every image.
+    """
+
+    shape: tuple[int, int, int, int]
+    heads: int
+    places: Tensor
+    wanted: Tensor
+    weights: Tensor
+
+    def to(self, device: torch.device) -> Asked:
+        """The same on another device."""
+        return replace(
+            self,
+            places=self.places.to(device),
+            wanted=self.wanted.to(device),
+            weights=self.weights.to(device),
+        )
+
+    def dense(self, values: Tensor) -> Tensor:
+        """Values of the pixels laid out as maps, zero elsewhere: `B x KC x H x W`."""
+        flat = values.new_zeros(math.prod(self.shape))
+        return flat.index_put((self.places,), values).view(self.shape)
+
+
+def sample(targets: Sequence[Targets], negatives: float, rng: np.random.Generator) -> Asked:
     """Draw negatives and lay out the weights of equation 7.
 
     A pixel is drawn with probability `max(100, positives) * N2P / (K C H W)`, so an image without objects gives about
     1,500 negatives in all. In each head of each image the asked pixels share a weight of one.
 
     Args:
-        targets: One per image, all of one size.
+        targets: One per image, all of one size and for as many heads.
         negatives: N2P, negatives per positive.
         rng: The only source of chance.
-
-    Returns:
-        Wanted values and weights, each `B x KC x H x W` float32.
     """
-    wanted, weights = [], []
-    for target in targets:
-        positives = int(target.positive.sum())
-        share = max(_FEWEST_POSITIVES, positives) * negatives / target.positive.size
-        drawn = rng.random(target.positive.shape, dtype=np.float32) < share
-        asked = target.positive | target.negative | (target.askable & drawn)
-        total = asked.reshape(target.heads, -1).sum(axis=1)
-        each = np.repeat(1 / np.maximum(total, 1), len(asked) // target.heads)
-        wanted.append(target.positive.astype(np.float32))
-        weights.append((asked * each[:, None, None]).astype(np.float32))
-    return torch.from_numpy(np.stack(wanted)), torch.from_numpy(np.stack(weights))
+    places, wanted, weights = [], [], []
+    for index, target in enumerate(targets):
+        size, heads = target.positive.size, target.heads
+        positive, askable = target.positive.reshape(-1), target.askable.reshape(-1)
+        share = max(_FEWEST_POSITIVES, int(positive.sum())) * negatives / size
+        drawn = bernoulli(size, share, rng)
+        always = np.flatnonzero((target.positive | target.negative).reshape(-1))
+        asked = np.sort(np.concatenate([always, drawn[askable[drawn]]]))
+        head = asked // (size // heads)
+        each = 1 / np.maximum(np.bincount(head, minlength=heads), 1)
+        places.append(asked + index * size)
+        wanted.append(positive[asked].astype(np.float32))
+        weights.append(each[head].astype(np.float32))
+    return Asked(
+        (len(targets), *targets[0].positive.shape),
+        targets[0].heads,
+        *(torch.from_numpy(np.concatenate(parts)) for parts in (places, wanted, weights)),
+    )
+
+
+def bernoulli(count: int, share: float, rng: np.random.Generator) -> IntArray:
+    """Which of `count` independent trials succeed, each with probability `share`: ascending int64.
+
+    Gaps between successes are geometric, so rare successes cost what they are, not what is tried.
+
+    >>> bernoulli(5, 1.0, np.random.default_rng(0))
+    array([0, 1, 2, 3, 4])
+    """
+    found, last = [], -1
+    while last < count:
+        expected = max(0, count - last) * min(share, 1.0)
+        gaps = rng.geometric(min(share, 1.0), int(expected + 5 * math.sqrt(expected) + 10))
+        found.append(last + np.cumsum(gaps))
+        last = int(found[-1][-1])
+    successes = np.concatenate(found)
+    return successes[successes < count]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
-from thrifty.config import DetectorSection
+from thrifty.config import DetectorSection, TrainingSection
+from thrifty.detectors.lite_training import TrainableLite
 from thrifty.detectors.paper_training import TrainablePaper
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.torchvision import need_torchvision
@@ -23,9 +24,11 @@ class Trainable(Protocol):
 
     Attributes:
         gives: What the detector can give.
+        takes_whole: Whether its loss wants whole pictures, and cuts its windows itself.
     """
 
     gives: frozenset[Need]
+    takes_whole: bool
 
     def network(self) -> nn.Module:
         """A network to begin from; torch's own chance decides what is fresh in it."""
@@ -38,7 +41,7 @@ class Trainable(Protocol):
     def loss(
         self,
         network: nn.Module,
-        images: Tensor,
+        images: Any,  # noqa: ANN401 - a tensor, or a sequence of them, as `takes_whole` says
         drawn: Sequence[Annotations],
         rng: np.random.Generator,
     ) -> Tensor:
@@ -46,7 +49,7 @@ class Trainable(Protocol):
 
         Args:
             network: In training mode.
-            images: `B x 3 x H x W` uint8, on the network's device.
+            images: `B x 3 x H x W` uint8, on the network's device; where it takes whole pictures, B of `3 x H x W`, of any sizes.
             drawn: Labels in pixels of the images, the recipe's classes.
             rng: Draws negatives.
         """
@@ -66,14 +69,17 @@ class Trainable(Protocol):
         ...
 
 
+_USUAL = TrainingSection()
+
+
 # Weights to begin from are read once, and not for every training anew.
 @lru_cache(maxsize=1)
-def trainable(settings: DetectorSection, negatives: float) -> Trainable:
+def trainable(settings: DetectorSection, training: TrainingSection = _USUAL) -> Trainable:
     """The kind of detector that a recipe names.
 
     Args:
         settings: Which, and how large.
-        negatives: Of the paper's network: drawn per positive (N2P).
+        training: How it learns, where its loss asks.
 
     Raises:
         CapabilityError: What it needs is not installed.
@@ -91,4 +97,6 @@ def trainable(settings: DetectorSection, negatives: float) -> Trainable:
         return TrainableUltralytics(settings)
     if family == "hf":
         return TrainableTransformers(settings)
-    return TrainablePaper(settings, negatives)
+    if settings.backbone is not None and settings.freeze:
+        return TrainableLite(settings, training)
+    return TrainablePaper(settings, training)

@@ -30,6 +30,8 @@ class TrainableTransformers:
         DataError: The folder is incomplete, or holds weights that only code could load.
     """
 
+    takes_whole = False
+
     def __init__(self, settings: DetectorSection) -> None:
         self._settings = settings
         self._name = str(settings.model).partition(":")[2]

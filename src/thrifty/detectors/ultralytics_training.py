@@ -44,6 +44,7 @@ class TrainableUltralytics:
     """
 
     gives = UltralyticsDetector.gives | {Need.TRAINING}
+    takes_whole = False
 
     def __init__(self, settings: DetectorSection) -> None:
         self._settings = settings

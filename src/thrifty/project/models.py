@@ -62,7 +62,7 @@ class ProjectDetector:
         if self.model.form is not None:
             return open_detector(self.model.form, device)
         settings = self.project.settings
-        kind = trainable(settings.detector, settings.training.negatives)
+        kind = trainable(settings.detector, settings.training)
         weights = load_weights(self.file)
         return kind.detector(weights, settings.evaluation.threshold, device)
 
@@ -165,6 +165,7 @@ def _train_start(project: Project, sets: Sequence[Opened], *, fresh: bool) -> Mo
         settings.detector,
         settings.training,
         epochs=settings.training.start_epochs,
+        steps=settings.training.start_steps,
         augmented=False,
         seed=stage_seed(settings.seed, 0, "train"),
         device=project.device,
@@ -190,7 +191,8 @@ def _train_next(
         settings.detector,
         settings.training,
         epochs=settings.training.epochs,
-        augmented=settings.training.augment,
+        steps=settings.training.steps,
+        augmented=bool(settings.training.augment),
         seed=stage_seed(settings.seed, cycle, "train"),
         device=project.device,
         title=f"training on {len(labels)} frames",

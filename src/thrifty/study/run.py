@@ -67,7 +67,7 @@ def open_run(
     Raises:
         ThriftyError: Something about recipe, data or folder is wrong.
     """
-    make_strategies(recipe, trainable(recipe.detector, recipe.training.negatives).gives)
+    make_strategies(recipe, trainable(recipe.detector, recipe.training).gives)
     check_folder(out)
     sets = open_sets(recipe, data)
     with open_store(out, recipe.name, digest(recipe, sets)) as store:

@@ -56,9 +56,7 @@ def make_context(
     recipe: Recipe, sets: Sets, store: RunStore, progress: Progress, device: str
 ) -> tuple[Context, list[Strategy]]:
     """As `open_context`, from sets that are open already."""
-    strategies = make_strategies(
-        recipe, trainable(recipe.detector, recipe.training.negatives).gives
-    )
+    strategies = make_strategies(recipe, trainable(recipe.detector, recipe.training).gives)
     context = Context(
         recipe=recipe,
         start=LabelledFrames(sets.start.frames, sets.start.labels),

@@ -37,6 +37,8 @@ class TrainableTorchvision:
         DataError: There is no such model, or the weights are not of it.
     """
 
+    takes_whole = False
+
     def __init__(self, settings: DetectorSection) -> None:
         self._settings = settings
         self._name = str(settings.model).partition(":")[2]

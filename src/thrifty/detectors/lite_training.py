@@ -1,0 +1,100 @@
+"""How the paper's heads learn on a frozen backbone: from windows of features, whose pictures went through the backbone once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thrifty.config import DetectorSection, TrainingSection
+from thrifty.data.augmentation import inside_window, place_window
+from thrifty.detectors import lite
+from thrifty.detectors.loss import detection_loss
+from thrifty.detectors.network import LiteNetwork
+from thrifty.detectors.paper_training import TrainablePaper
+from thrifty.types import Annotations, BoolArray
+
+_CELL = lite.STRIDES[0]
+"""Pixels of the deepest map's cells; windows consist of whole ones."""
+
+
+class TrainableLite(TrainablePaper):
+    """The paper's heads on EfficientNet-Lite0 whose weights stay as they are.
+
+    A window of features is what it is in the whole picture, context included, where a window of pixels would have to go through
+    the backbone anew and would end in padding.
+
+    Args:
+        settings: As of `TrainablePaper`.
+        training: N2P, size of the windows, share of them that lies around an object.
+
+    Raises:
+        CapabilityError: The ImageNet weights are not installed.
+    """
+
+    takes_whole = True
+
+    def __init__(self, settings: DetectorSection, training: TrainingSection) -> None:
+        super().__init__(settings, training)
+        self._backbone = lite.remembering()
+
+    def loss(
+        self,
+        network: nn.Module,
+        images: Tensor | Sequence[Tensor],
+        drawn: Sequence[Annotations],
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """Equation 7 without its last term, of a window of each picture."""
+        if not isinstance(network, LiteNetwork):
+            raise TypeError(f"{type(network).__name__} is no network of this kind")
+        cells = _window([image.shape[-2:] for image in images], self._training.crop)
+        size = (cells[0] * _CELL, cells[1] * _CELL)
+        windows = [
+            self._cut(image, one, cells, rng) for image, one in zip(images, drawn, strict=True)
+        ]
+        levels = zip(*(levels for levels, _ in windows), strict=True)
+        nodes = [torch.stack(level).float() for level in levels]
+        asked = self._asked([one for _, one in windows], size, rng)
+        return detection_loss(network.heads(nodes), asked.to(nodes[0].device))
+
+    def _cut(
+        self, image: Tensor, drawn: Annotations, cells: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[list[Tensor], Annotations]:
+        """Features in a window, and what is drawn there; beyond the picture's end nothing is asked."""
+        height, width = image.shape[-2:]
+        size = (cells[0] * _CELL, cells[1] * _CELL)
+        whole = tuple(-(-side // _CELL) * _CELL for side in (height, width))
+        top, left = place_window(
+            (whole[0], whole[1]), drawn, size, self._training.crop_around_objects, rng, _CELL
+        )
+        levels = []
+        for level, stride in zip(self._backbone.of(image), lite.STRIDES, strict=True):
+            rows, columns = (side // stride for side in size)
+            first, start = top // stride, left // stride
+            part = level[:, first : first + rows, start : start + columns]
+            missing = (0, columns - part.shape[2], 0, rows - part.shape[1])
+            levels.append(F.pad(part[None], missing, "replicate")[0] if any(missing) else part)
+        beyond = np.array([[0, height, whole[1], whole[0]], [width, 0, whole[1], whole[0]]], float)
+        ends = Annotations(beyond, np.zeros(2, np.int64), np.ones(2, np.bool_))
+        return levels, inside_window(_joined(drawn, ends), (top, left), size)
+
+
+def _joined(first: Annotations, second: Annotations) -> Annotations:
+    ignore: BoolArray = np.concatenate([first.ignore, second.ignore])
+    return Annotations(
+        np.concatenate([first.boxes, second.boxes]),
+        np.concatenate([first.classes, second.classes]),
+        ignore,
+    )
+
+
+def _window(shapes: Sequence[torch.Size], wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """Rows and columns of cells that a window of every picture of a batch has; never more than the smallest picture."""
+    height, width = min(shape[0] for shape in shapes), min(shape[1] for shape in shapes)
+    if wanted is not None:
+        height, width = min(height, wanted[0]), min(width, wanted[1])
+    return -(-height // _CELL), -(-width // _CELL)
