@@ -1,4 +1,5 @@
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,16 @@ from thrifty.data.rendered import open_street
 from thrifty.detectors.loss import detection_loss
 from thrifty.detectors.network import PaperNetwork
 from thrifty.errors import FrameError, TrainingError
-from thrifty.training import Example, Plan, annealing, batches, fit, make_optimiser
+from thrifty.progress import Step
+from thrifty.training import (
+    Example,
+    Plan,
+    annealing,
+    batches,
+    fit,
+    make_optimiser,
+    replayed,
+)
 from thrifty.types import Annotations, Image, Record
 
 SOURCE = StreetSource(kind="street", look="daylight", drives=4, width=96, height=64)
@@ -62,6 +72,43 @@ def test_training_lowers_the_loss(
     whole = plan()
     fit(Plan(whole.detector, whole.settings, 40, False, 0), CachedFrames(frames), examples)
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize(("examples", "steps"), [(4, 7), (3, 2)])
+def test_as_many_steps_however_many_examples(
+    street: tuple[FrameSet, list[Example]], examples: int, steps: int
+) -> None:
+    frames, all_of_them = street
+    done: list[int] = []
+
+    @contextmanager
+    def count(what: str, total: int, unit: str) -> Iterator[Step]:
+        done.append(total)
+        yield lambda number=1: done.append(number)
+
+    fit(
+        replace(plan(), steps=steps),
+        CachedFrames(frames),
+        all_of_them[:examples],
+        progress=count,
+    )
+    assert done == [steps, *[1] * steps]
+
+
+def test_a_share_of_what_was_learned_before_is_replayed(
+    street: tuple[FrameSet, list[Example]],
+) -> None:
+    _, examples = street
+    new, old = examples[:1] * 6, examples[1:]
+    rng = np.random.default_rng(0)
+    mixed = replayed(0.25, new, old, rng)
+    assert list(mixed[:6]) == list(new)
+    assert len(mixed) == 8
+    assert all(any(one is other for other in old) for one in mixed[6:])
+    drawn = {id(one) for _ in range(50) for one in replayed(0.5, new, old, rng)[6:]}
+    assert drawn == {id(one) for one in old}
+    assert replayed(0.0, new, old, rng) is new
+    assert replayed(0.5, new, (), rng) is new
 
 
 def test_training_starts_from_the_weights_given(street: tuple[FrameSet, list[Example]]) -> None:

@@ -255,6 +255,8 @@ class TrainingSection(Section):
         epochs: Passes over X_al in every cycle (T).
         start_steps: Steps for the start weights, in place of `start_epochs`.
         steps: Steps in every cycle, in place of `epochs`: then more labels do not mean more training, and what differs is the labels.
+        replay: Share of the pictures of each cycle's training that are drawn from X_l, so that what it taught is not forgotten; the
+            paper trains on X_al alone.
         batch: Images a step.
         crop: Height and width of random crops, never larger than the smallest picture of a batch; whole frames if
             left out. On a frozen backbone windows consist of whole cells of 32 pixels.
@@ -275,6 +277,7 @@ class TrainingSection(Section):
     epochs: PositiveInt = 50
     start_steps: PositiveInt | None = None
     steps: PositiveInt | None = None
+    replay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch: PositiveInt = 1
     crop: tuple[Side, Side] | None = None
     crop_around_objects: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -466,6 +469,15 @@ def parse_recipe(text: str, where: str) -> Recipe:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{where}: not valid TOML ({error})") from error
+    return parse_values(values, where)
+
+
+def parse_values(values: dict[str, Any], where: str) -> Recipe:
+    """Read a recipe from its tables; `where` names it in errors.
+
+    Raises:
+        RecipeError: As `load_recipe`.
+    """
     for role in ("start", "pool", "test"):
         if isinstance(values.get(role), dict):
             values[role].setdefault("kind", "files")

@@ -51,7 +51,7 @@ class Plan:
         settings: Optimiser, schedule, batch, crop, N2P.
         epochs: Passes over the examples.
         augmented: Change training pictures at random.
-        seed: Decides initial weights, order, crops, changes, negatives, dropout.
+        seed: Decides initial weights, order, crops, changes, negatives, dropout, and what is replayed.
         device: Where to train.
         title: What the progress bar says.
         steps: How many, whatever the number of examples, in place of `epochs`.
@@ -73,6 +73,7 @@ def fit(
     examples: Sequence[Example],
     start: Weights | None = None,
     progress: Progress = silent,
+    earlier: Sequence[Example] = (),
 ) -> dict[str, Tensor]:
     """Train a network.
 
@@ -82,6 +83,7 @@ def fit(
         examples: What to learn from, at least one.
         start: Weights to begin from; fresh ones if left out.
         progress: Told about every step.
+        earlier: What it has learned from before, of which the share `replay` of the pictures is drawn; `frames` gives them too.
 
     Returns:
         The weights after the last step, on the CPU.
@@ -103,7 +105,8 @@ def fit(
         if start is not None:
             network.load_state_dict(start)
         network.to(plan.device)
-        an_epoch = math.ceil(len(examples) / plan.settings.batch)
+        drawn = len(examples) + _replays(plan.settings.replay, examples, earlier)
+        an_epoch = math.ceil(drawn / plan.settings.batch)
         steps = plan.steps or an_epoch * plan.epochs
         optimiser = make_optimiser(network, plan.settings)
         schedule = torch.optim.lr_scheduler.ExponentialLR(
@@ -115,7 +118,8 @@ def fit(
         )
         with progress(plan.title, steps, "steps") as step:
             for done in range(0, steps, an_epoch):
-                epoch = islice(batches(plan, frames, examples, rng), steps - done)
+                mixed = replayed(plan.settings.replay, examples, earlier, rng)
+                epoch = islice(batches(plan, frames, mixed, rng), steps - done)
                 train_one_epoch(learner, epoch, rng, step)
     return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
 
@@ -206,6 +210,23 @@ class Batch:
         if isinstance(self.images, Tensor):
             return self.images.to(device)
         return [image.to(device) for image in self.images]
+
+
+def replayed(
+    share: float,
+    examples: Sequence[Example],
+    earlier: Sequence[Example],
+    rng: np.random.Generator,
+) -> Sequence[Example]:
+    """All examples, and as many of the earlier ones that these make up a share of the whole; drawn with replacement."""
+    count = _replays(share, examples, earlier)
+    if not count:
+        return examples
+    return [*examples, *(earlier[index] for index in rng.integers(len(earlier), size=count))]
+
+
+def _replays(share: float, examples: Sequence[Example], earlier: Sequence[Example]) -> int:
+    return round(len(examples) * share / (1 - share)) if earlier else 0
 
 
 def batches(

@@ -5,7 +5,6 @@ Each imports what it needs when it runs: loading a deep learning framework takes
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from importlib import resources
@@ -23,8 +22,10 @@ from thrifty.cli.compare import compare
 from thrifty.cli.console import ConsoleProgress
 from thrifty.cli.cost import cost
 from thrifty.cli.evaluate import evaluate
-from thrifty.cli.options import Device, DeviceOption, device_of
+from thrifty.cli.options import Device, DeviceOption, JobsOption, device_of, jobs_on
+from thrifty.cli.plan import plan
 from thrifty.cli.pool import look, score, select
+from thrifty.cli.study import study
 from thrifty.cli.ui import ui
 from thrifty.config import Recipe, load_recipe, parse_recipe
 from thrifty.errors import RecipeError, ThriftyError
@@ -33,6 +34,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(evaluate)
 app.command()(compare)
 app.command()(cost)
+app.command()(plan)
+app.command()(study)
 for pool_command in (score, select, look):
     app.command()(pool_command)
 for project_command in (
@@ -91,20 +94,14 @@ def run(
     data: Annotated[
         Path | None, typer.Option(envvar="THRIFTY_DATA", help="Folder that holds the data sets.")
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Arms run side by side; one per core if left out, one on a GPU."),
-    ] = None,
+    jobs: JobsOption = None,
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Run active learning from start weights to the finished page, against a simulated oracle."""
     from thrifty.cli.table import summary_table
-    from thrifty.report.gather import gather
-    from thrifty.report.page import write
+    from thrifty.report.outcome import write_outcome
     from thrifty.report.summary import summarize
-    from thrifty.study.comparison import measurements, write_measurements
     from thrifty.study.run import execute, open_run
-    from thrifty.study.summary import figures
 
     settings, text = find_recipe(recipe)
     place = device_of(device)
@@ -112,18 +109,14 @@ def run(
         ConsoleProgress(Console(stderr=True)) as progress,
         open_run(settings, text, out, data, place, progress) as opened,
     ):
-        execute(opened, jobs or (1 if place == "cuda" else os.cpu_count() or 1))
-        page = out / "report.html"
-        content = gather(opened)
-        write(content, page)
-        points = figures(opened.context)
-        write_measurements(measurements(points, settings.cost.model), out / "learning_curves.csv")
-    Console().print(summary_table(summarize(points), len(settings.seeds)))
+        execute(opened, jobs_on(place, jobs))
+        outcome = write_outcome(opened, out)
+    Console().print(summary_table(summarize(outcome.content.points), len(settings.seeds)))
     if len(settings.seeds) == 1:
         typer.echo("one seed: nothing can be told of chance; repeat with more seeds")
-    for strategy, [sentence, *_] in content.findings.items():
+    for strategy, [sentence, *_] in outcome.content.findings.items():
         typer.echo(f"{strategy}: {sentence}")
-    typer.echo(f"page: {page}")
+    typer.echo(f"page: {outcome.page}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,11 @@ def device_of(wanted: Device) -> str:
     return find_device(wanted.value)
 
 
+def jobs_on(place: str, wanted: int | None) -> int:
+    """Processes of a run on a device."""
+    return wanted or (1 if place == "cuda" else os.cpu_count() or 1)
+
+
 def named_file(out: Path | None) -> Path | None:
     """A path that names a file, if one is given.
 
@@ -45,6 +51,10 @@ def named_file(out: Path | None) -> Path | None:
     return out
 
 
+JobsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Arms run side by side; one per core if left out, one on a GPU."),
+]
 DeviceOption = Annotated[
     Device, typer.Option(help="Where to run; auto takes a GPU where there is one.")
 ]

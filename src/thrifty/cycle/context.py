@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from thrifty.config import Recipe
-from thrifty.data.frames import CachedFrames, FrameSet
+from thrifty.data.frames import CachedFrames, FrameSet, JoinedFrames
 from thrifty.detectors.paper import Weights, load_weights
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import Trainable, trainable
@@ -61,6 +61,16 @@ class Context:
     def cached_pool(self) -> CachedFrames:
         """The pool with the pictures last asked for kept in memory."""
         return CachedFrames(self.pool)
+
+    @cached_property
+    def cached_lessons(self) -> CachedFrames:
+        """What a cycle learns from: the pool, and where the recipe replays X_l that too."""
+        if not self.recipe.training.replay:
+            return self.cached_pool
+        start = self.start
+        return CachedFrames(
+            JoinedFrames([(self.by_id, self.cached_pool), (start.labels, start.frames)])
+        )
 
     @cached_property
     def kind(self) -> Trainable:

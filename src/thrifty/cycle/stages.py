@@ -140,7 +140,10 @@ def collect(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa:
 
 
 def train(context: Context, key: Key, strategy: Strategy) -> Outcome:
-    """Train on X_al alone, from the weights trained on X_l; an ensemble's further networks likewise."""
+    """Train on X_al, from the weights trained on X_l; an ensemble's further networks likewise.
+
+    On X_al alone, as in the paper, unless the recipe replays a share of X_l.
+    """
     labels = labels_before(context, Key(key.seed, key.strategy, key.cycle + 1))
     examples = [Example(context.by_id[record_id], drawn) for record_id, drawn in labels.items()]
     settings = context.recipe.training
@@ -155,12 +158,14 @@ def train(context: Context, key: Key, strategy: Strategy) -> Outcome:
         title=f"{describe(key)}: training",
     )
     start = Key(key.seed)
-    weights = fit(plan, context.cached_pool, examples, context.weights(start), context.progress)
+    frames, earlier = context.cached_lessons, _start_examples(context)
+    weights = fit(plan, frames, examples, context.weights(start), context.progress, earlier)
     artifacts = [write_weights(context.store, key, weights, context.recipe.detector)]
     for number in range(1, members_of([strategy]) + 1):
         seed = stage_seed(key.seed, key.cycle, f"train member {number}")
         begin = load_weights(context.store.file(start, f"member {number}"))
-        more = fit(replace(plan, seed=seed), context.cached_pool, examples, begin, context.progress)
+        again = replace(plan, seed=seed)
+        more = fit(again, frames, examples, begin, context.progress, earlier)
         artifacts.append(write_member(context.store, key, number, more, context.recipe.detector))
     return Outcome(artifacts=artifacts)
 
@@ -187,10 +192,7 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
 def train_start(context: Context, key: Key) -> Outcome:
     """Train the start weights on X_l."""
     start, settings = context.start, context.recipe.training
-    examples = [
-        Example(record, start.labels[record.id])
-        for record in context.readable(start.frames, SURVEY)
-    ]
+    examples = _start_examples(context)
     plan = Plan(
         context.recipe.detector,
         settings,
@@ -209,6 +211,14 @@ def train_start(context: Context, key: Key) -> Outcome:
         more = fit(replace(plan, seed=seed), frames, examples, None, context.progress)
         artifacts.append(write_member(context.store, key, number, more, context.recipe.detector))
     return Outcome(artifacts=artifacts)
+
+
+def _start_examples(context: Context) -> list[Example]:
+    start = context.start
+    return [
+        Example(record, start.labels[record.id])
+        for record in context.readable(start.frames, SURVEY)
+    ]
 
 
 def survey(context: Context) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,6 +96,21 @@ class FrameLoader(Protocol):
     def load(self, record: Record) -> Frame:
         """As `FrameSet.load`."""
         ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedFrames:
+    """Several sets as one.
+
+    Attributes:
+        sets: Each with the ids of its frames; of a frame that is in two of them the first counts.
+    """
+
+    sets: Sequence[tuple[Container[str], FrameLoader]]
+
+    def load(self, record: Record) -> Frame:
+        """As `FrameSet.load`."""
+        return next(frames.load(record) for ids, frames in self.sets if record.id in ids)
 
 
 class CachedFrames:

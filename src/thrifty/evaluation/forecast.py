@@ -73,5 +73,8 @@ def forecast(frames: Sequence[int], errors: Sequence[float], more: int) -> Forec
     reach = float(t.ppf(1 - _ALPHA / 2, len(x) - 2)) * error
     reach *= math.sqrt(1 + 1 / len(x) + (at - float(x.mean())) ** 2 / spread)
     now = float(y.mean()) + slope * (math.log(last) - float(x.mean()))
-    low, high = math.exp(middle - reach), min(1.0, math.exp(min(middle + reach, 0.0)))
-    return Forecast(last + more, min(1.0, math.exp(now)), min(1.0, math.exp(middle)), low, high)
+    # No error is above 1; a law that rises would leave what a float can hold.
+    now, middle, low, high = (
+        math.exp(min(0.0, value)) for value in (now, middle, middle - reach, middle + reach)
+    )
+    return Forecast(last + more, now, middle, low, high)

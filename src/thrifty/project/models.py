@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from thrifty.chance import stage_seed
-from thrifty.data.frames import CachedFrames, FrameLoader
+from thrifty.data.frames import CachedFrames, FrameLoader, JoinedFrames
 from thrifty.data.sources import Opened
 from thrifty.data.stills import content_hash
 from thrifty.detectors.catalogue import identify, open_detector
@@ -28,7 +28,7 @@ from thrifty.project.sources import labelled_sets
 from thrifty.store.project.rows import Label, Model, Role
 from thrifty.store.project.store import Told
 from thrifty.training import Example, Plan, fit
-from thrifty.types import Detections, Frame, Record
+from thrifty.types import Detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,8 @@ def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> 
 def train(project: Project, *, fresh: bool = False) -> Model | None:
     """Train what the labels ask for: the start weights, or the next model from them on the labels of the pool.
 
-    As in the paper, each model begins from the weights that the start labels made, and sees the labels of the pool alone.
+    As in the paper, each model begins from the weights that the start labels made, and sees the labels of the pool alone, but for
+    what `replay` draws from the start labels.
 
     Args:
         project: Whose.
@@ -171,13 +172,21 @@ def _train_start(project: Project, sets: Sequence[Opened], *, fresh: bool) -> Mo
         device=project.device,
         title="training the start weights",
     )
-    examples = [
+    examples = _examples_of(sets)
+    told = project.told("train", fresh=fresh)
+    return _trained(project, plan, _joined(sets), examples, None, (), told)
+
+
+def _examples_of(sets: Sequence[Opened]) -> list[Example]:
+    return [
         Example(record, opened.labels[record.id])
         for opened in sets
         for record in opened.frames.records
     ]
-    told = project.told("train", fresh=fresh)
-    return _trained(project, plan, Several(sets), examples, None, (), told)
+
+
+def _joined(sets: Sequence[Opened]) -> JoinedFrames:
+    return JoinedFrames([(opened.labels, opened.frames) for opened in sets])
 
 
 def _train_next(
@@ -198,9 +207,16 @@ def _train_next(
         title=f"training on {len(labels)} frames",
     )
     numbers = sorted(label.number for label in labels.values())
-    return _trained(
-        project, plan, kept, examples, start, numbers, project.told("train", fresh=False)
-    )
+    told = project.told("train", fresh=False)
+    if not settings.training.replay:
+        return _trained(project, plan, kept, examples, start, numbers, told)
+    sets = labelled_sets(project, Role.START)
+    frames = JoinedFrames([(records, kept), (_all_ids(sets), _joined(sets))])
+    return _trained(project, plan, frames, examples, start, numbers, told, _examples_of(sets))
+
+
+def _all_ids(sets: Sequence[Opened]) -> frozenset[str]:
+    return frozenset().union(*(opened.labels for opened in sets))
 
 
 def _trained(
@@ -211,10 +227,11 @@ def _trained(
     start: Model | None,
     numbers: Sequence[int],
     told: Told,
+    earlier: Sequence[Example] = (),
 ) -> Model:
     began = time.monotonic()
     begin = None if start is None else load_weights(ProjectDetector(project, start).file)
-    weights = fit(plan, CachedFrames(frames), examples, begin, project.progress)
+    weights = fit(plan, CachedFrames(frames), examples, begin, project.progress, earlier)
     seconds = time.monotonic() - began
     parent = None if start is None else start.number
     return _remember(project, weights, parent, numbers, seconds, told)
@@ -236,16 +253,3 @@ def _remember(
     replace_file(path, content)
     model = Model(0, "", None, None, name, content_hash(path), parent, seconds)
     return project.store.add_model(model, numbers, told)
-
-
-@dataclass(frozen=True, slots=True)
-class Several:
-    """The frames of several sets as one."""
-
-    sets: Sequence[Opened]
-
-    def load(self, record: Record) -> Frame:
-        """As `FrameSet.load`."""
-        return next(
-            opened.frames.load(record) for opened in self.sets if record.id in opened.labels
-        )

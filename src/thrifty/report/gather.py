@@ -83,13 +83,13 @@ def _seed(run: Run) -> int:
 
 
 def _keys(run: Run, seeds: Sequence[int]) -> list[Key]:
-    cycles = range(1, run.context.recipe.selection.cycles + 1)
+    most = run.context.recipe.selection.cycles
     return [
         Key(seed, strategy.name, cycle)
         for seed in seeds
         for strategy in run.strategies
         if strategy.name != WHOLE_POOL
-        for cycle in cycles
+        for cycle in range(1, (strategy.cycles or most) + 1)
     ]
 
 

@@ -42,6 +42,8 @@ from thrifty.strategies.div_proto import DivProto
 from thrifty.strategies.divergence import Divergence
 from thrifty.strategies.diverse import Diverse
 from thrifty.strategies.doubt import PixelDoubt
+from thrifty.strategies.doubtful_objects import DoubtfulObjects
+from thrifty.strategies.larger_batches import LargerBatches
 from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.ppal import Ppal
 from thrifty.strategies.random import Random
@@ -56,6 +58,8 @@ GROUP = "thrifty.strategies"
 """Group of the entry points."""
 _PLAIN = np.ones(1)
 _FREE = Rules(0, 0)
+_MANY = 3
+"""Budgets at once, as in the paper's Figure 8."""
 
 
 class Settings(Protocol):
@@ -182,6 +186,9 @@ def _rows() -> Mapping[str, Factory]:
         "divergence-mean": partial(_divergence, name="divergence-mean", mean=True),
         "divergence-unsmoothed": partial(_divergence, name="divergence-unsmoothed", smooth=False),
         "divergence-unruled": partial(_divergence, name="divergence-unruled", rules=False),
+        "doubtful-objects": lambda settings: DoubtfulObjects(
+            divergence_settings(settings), _pipeline(settings)
+        ),
     }
     boxes: Mapping[str, Factory] = {
         "margin-sum": partial(_margin, name="margin-sum", how="sum"),
@@ -228,14 +235,24 @@ def known() -> dict[str, Factory]:
     Raises:
         RecipeError: A package registers a name of the house, or cannot be loaded.
     """
-    found = dict(ROWS) | {WHOLE_POOL: lambda _settings: WholePool()}
+    found: dict[str, Factory] = {
+        **ROWS,
+        WHOLE_POOL: lambda _settings: WholePool(),
+        f"divergence-{_MANY}b": _larger_batches,
+    }
     for entry in entry_points(group=GROUP):
-        if entry.name in ROWS or entry.name == WHOLE_POOL:
+        if entry.name in found:
             raise RecipeError(
                 f"{entry.value}: registers the strategy '{entry.name}', which thrifty has itself; rename it"
             )
         found[entry.name] = partial(_registered, entry.name, entry.value, entry.load)
     return found
+
+
+def _larger_batches(settings: Settings) -> Strategy:
+    chosen = settings.selection
+    cycles = chosen.cycles if isinstance(chosen, SelectionSection) else None
+    return LargerBatches(ROWS["divergence"](settings), _MANY, cycles)
 
 
 def _registered(name: str, place: str, load: Callable[[], Factory], settings: Settings) -> Strategy:

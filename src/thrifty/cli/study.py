@@ -1,0 +1,174 @@
+"""`thrifty study`: the paper's tables and figures, and what they say on the data at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from thrifty.cli.console import ConsoleProgress
+from thrifty.cli.options import Device, DeviceOption, JobsOption, device_of, jobs_on
+from thrifty.errors import RecipeError
+from thrifty.files import replace_file
+
+if TYPE_CHECKING:
+    from thrifty.study.studies import Study
+
+_TABLE, _TIME = "table-1", "figure-4"
+_OTHERS = {
+    _TABLE: "Images and people of each set after its filters",
+    _TIME: "Time to completion against b, from what frames cost on this machine",
+}
+_PAPER_POOL, _PAPER_BUDGET = 51363, 7500
+
+
+def study(
+    name: Annotated[
+        str | None, typer.Argument(help="Which; all are listed if left out.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for runs and texts; studies that share a run find it."),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(help="The set; the first of the study's whose files are there if left out."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(envvar="THRIFTY_DATA", help="Folder that holds the data sets.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Paired repetitions; the set's own (5) if left out.")
+    ] = None,
+    cycles: Annotated[
+        int | None, typer.Option(min=1, help="Fewer or more cycles than the set's own.")
+    ] = None,
+    jobs: JobsOption = None,
+    device: DeviceOption = Device.AUTO,
+) -> None:
+    """Run a table or figure of the paper, on its own data where they are, and say what was found."""
+    from thrifty.study.studies import catalogue, find_study
+
+    if name is None:
+        for known, title in {
+            **_OTHERS,
+            **{key: one.title for key, one in catalogue().studies.items()},
+        }.items():
+            typer.echo(f"{known}: {title}")
+        return
+    if out is None:
+        raise RecipeError(f"study {name}: give --out DIR for what it finds")
+    if name in _OTHERS:
+        out.mkdir(parents=True, exist_ok=True)
+        lines = _table_one(data) if name == _TABLE else _time(out, device)
+        heading = _OTHERS[name]
+    else:
+        chosen = find_study(name)
+        changes: dict[str, dict[str, object]] = {
+            "": {"seeds": list(range(seeds))} if seeds else {},
+            "selection": {"cycles": cycles} if cycles else {},
+        }
+        heading, lines = _compared(chosen, on, out, data, changes, jobs, device)
+        name = f"{name}-{on or _found(chosen, data)}"
+    for line in lines:
+        typer.echo(line)
+    text = out / f"{name}.md"
+    replace_file(text, ("\n\n".join([f"# {heading}", *lines]) + "\n").encode())
+    typer.echo(f"text: {text}")
+
+
+def _found(chosen: Study, data: Path | None) -> str:
+    from thrifty.study.studies import find_set
+
+    return find_set(chosen, None, data)
+
+
+def _compared(
+    chosen: Study,
+    on: str | None,
+    out: Path,
+    data: Path | None,
+    changes: dict[str, dict[str, object]],
+    jobs: int | None,
+    device: Device,
+) -> tuple[str, list[str]]:
+    from thrifty.cli.table import summary_table
+    from thrifty.report.outcome import write_outcome
+    from thrifty.report.summary import summarize
+    from thrifty.study.claims import answers
+    from thrifty.study.headroom import headroom
+    from thrifty.study.run import execute, open_run
+    from thrifty.study.studies import find_set, recipe_for
+
+    place = find_set(chosen, on, data)
+    recipe = recipe_for(chosen.run, place, changes)
+    where = device_of(device)
+    folder = out / recipe.name
+    out.mkdir(parents=True, exist_ok=True)
+    with (
+        ConsoleProgress(Console(stderr=True)) as progress,
+        open_run(recipe, recipe.model_dump_json(indent=1), folder, data, where, progress) as opened,
+    ):
+        execute(opened, jobs_on(where, jobs))
+        outcome = write_outcome(opened, folder)
+        points, facts = outcome.content.points, outcome.content.facts
+    Console().print(summary_table(summarize(points), len(recipe.seeds)))
+    room = headroom(points)
+    told = [
+        *(room.sentences() if room else []),
+        *(one.sentence for one in answers(chosen.claims, points, room)),
+    ]
+    setting = f"On {place}: {recipe.description} Seeds {', '.join(map(str, recipe.seeds))}; {facts['machine']}; {facts['time in all stages']} in all stages."
+    return chosen.title, [setting, *told, f"page: {outcome.page}", f"table: {outcome.table}"]
+
+
+def _table_one(data: Path | None) -> list[str]:
+    from thrifty.study.table_one import PAPER, Counts, table_one
+
+    rows: Sequence[Counts] = [*PAPER, *table_one(data)]
+    table = Table()
+    for heading in ("set", "images", "with people", "people"):
+        table.add_column(heading, justify="left" if heading == "set" else "right", overflow="fold")
+    for row in rows:
+        table.add_row(row.name, *(f"{value:,}" for value in (row.images, row.holding, row.people)))
+    Console().print(table)
+    return [
+        f"{row.name}: {row.people:,} people in {row.holding:,} of {row.images:,} images"
+        for row in rows
+    ]
+
+
+def _time(out: Path, device: Device) -> list[str]:
+    from thrifty.config import ChoiceSettings, CostSection, DetectorSection, TrainingSection
+    from thrifty.evaluation.completion import HOUR, Effort
+    from thrifty.report.plan_chart import draw_plan
+    from thrifty.strategies.catalogue import divergence_settings
+    from thrifty.study.machine import Subject, measure_scoring, measure_training
+    from thrifty.study.planning import Costs, make_plan
+
+    training = TrainingSection()
+    subject = Subject(
+        device=device_of(device),
+        detector=DetectorSection(double_evaluation=True),
+        training=training,
+        score=divergence_settings(ChoiceSettings()),
+    )
+    with ConsoleProgress(Console(stderr=True)) as progress:
+        score = measure_scoring(subject, progress=progress)
+        train = measure_training(subject, progress=progress)
+    effort = Effort(training.epochs, training.steps, training.batch)
+    costs = Costs(score, train, effort, CostSection().model, subject.place)
+    told = make_plan(_PAPER_POOL, _PAPER_BUDGET, costs, [50, 500, 2500])
+    chart = out / f"{_TIME}.svg"
+    replace_file(chart, draw_plan(told, "svg"))
+    rows = [
+        f"b = {row.per_cycle}: {row.machine.hours:.0f} h on this machine ({row.machine.low / HOUR:.0f} to "
+        f"{row.machine.high / HOUR:.0f}), {row.paper.hours:.0f} h by the paper's formula with its own costs"
+        for row in told.rows
+    ]
+    printed = "The paper prints about 1,800, 190 and 46 hours for b = 50, 500 and 2,500."
+    return [*rows, printed, *told.notes, f"plot: {chart}"]

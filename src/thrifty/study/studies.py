@@ -1,0 +1,162 @@
+"""Studies: a table or figure of the paper as arms to run on a set, and what the paper says of them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from thrifty.config import FilesSource, PositiveFloat, Recipe, Section, explain, parse_values
+from thrifty.errors import RecipeError
+
+
+class Claim(Section):
+    """What the paper says of one strategy beside another.
+
+    Attributes:
+        paper: In words.
+        strategy: Which.
+        than: Beside which.
+        figure: `miss_rate` at one false positive per image, or `people` in the frames chosen so far.
+        cycle: After which cycle.
+        expected: What the paper found.
+        ratio: People over people, where the paper gives numbers.
+    """
+
+    paper: str
+    strategy: str
+    than: str
+    figure: Literal["miss_rate", "people"]
+    cycle: Literal["first", "last"] = "last"
+    expected: Literal["better", "worse", "alike"]
+    ratio: PositiveFloat | None = None
+
+
+class Study(Section):
+    """One question.
+
+    Attributes:
+        title: In words.
+        run: Whose arms it looks at.
+        on: The sets on which it can run, the paper's own first.
+        claims: What the paper says.
+    """
+
+    title: str
+    run: str
+    on: Annotated[tuple[str, ...], Field(min_length=1)]
+    claims: tuple[Claim, ...] = ()
+
+
+class Arms(Section):
+    """What runs side by side, several studies may look at.
+
+    Attributes:
+        strategies: Their names.
+    """
+
+    strategies: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Catalogue(Section):
+    """All studies."""
+
+    runs: Mapping[str, Arms]
+    studies: Mapping[str, Study]
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    """The studies that come with the package."""
+    text = _folder().joinpath("studies.toml").read_text(encoding="utf-8")
+    return Catalogue.model_validate(tomllib.loads(text))
+
+
+def find_study(name: str) -> Study:
+    """A study by name.
+
+    Raises:
+        RecipeError: There is none of that name.
+    """
+    known = catalogue().studies
+    if name not in known:
+        raise RecipeError(f"{name}: no such study; choose from {', '.join(known)}")
+    return known[name]
+
+
+def find_set(study: Study, wanted: str | None, data: Path | None) -> str:
+    """The set to run a study on: the one that is wanted, or the first whose files are there.
+
+    Args:
+        study: Which.
+        wanted: Its name, if somebody wants one.
+        data: The data folder.
+
+    Raises:
+        RecipeError: The study cannot run on what is wanted, or no set is there.
+    """
+    if wanted is not None:
+        if wanted not in study.on:
+            raise RecipeError(f"--on {wanted}: choose from {', '.join(study.on)}")
+        return wanted
+    for name in study.on:
+        if is_there(name, data):
+            return name
+    raise RecipeError(
+        f"none of the sets {', '.join(study.on)} is in the data folder; give --data DIR or set THRIFTY_DATA"
+    )
+
+
+def recipe_for(run: str, on: str, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Recipe:
+    """The recipe of a run on a set.
+
+    Args:
+        run: Whose arms.
+        on: The set.
+        changes: Keys of the recipe to set otherwise, by table; the empty table is the recipe itself.
+
+    Raises:
+        RecipeError: A change is no setting, or out of range.
+    """
+    values = _values(on)
+    values["name"] = f"{on}-{run}"
+    values["selection"]["strategies"] = catalogue().runs[run].strategies
+    for table, keys in (changes or {}).items():
+        (values.setdefault(table, {}) if table else values).update(keys)
+    return parse_values(values, f"study on {on}")
+
+
+def _values(on: str) -> dict[str, Any]:
+    text = _folder().joinpath("sets", f"{on}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def sets_known() -> list[str]:
+    """Every set that a study can run on, the paper's own first."""
+    return list(dict.fromkeys(name for study in catalogue().studies.values() for name in study.on))
+
+
+def is_there(on: str, data: Path | None) -> bool:
+    """Whether the annotations of a set are in the data folder; what is rendered always is."""
+    values = _values(on)
+    for role in ("start", "pool", "test"):
+        source = values[role]
+        if source.get("kind") == "street":
+            continue
+        try:
+            annotations = FilesSource.model_validate(source).annotations
+        except ValidationError as error:
+            raise RecipeError(f"study, {role}: {explain(error)}") from error
+        if data is None or not (data / annotations).exists():
+            return False
+    return True
+
+
+def _folder() -> Traversable:
+    return resources.files("thrifty").joinpath("studies")

@@ -1,0 +1,92 @@
+"""`thrifty study` as people use it: a list, tables, and a run with what is said of it."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from thrifty.cli.main import app
+from thrifty.errors import RecipeError
+from thrifty.study import studies
+
+TINY = """
+name = "street"
+description = "A few frames."
+seeds = [0, 1]
+start = {kind = "street", look = "daylight", drives = 6, width = 128, height = 96}
+pool = {kind = "street", look = "dusk", drives = 2, length = 8, width = 128, height = 96}
+test = {kind = "street", look = "dusk", drives = 6, seed = 3, width = 128, height = 96}
+detector = {width = 0.1, box_scale = 0.3}
+training = {start_steps = 2, steps = 2, batch = 2, replay = 0.5}
+selection = {budget = 2, cycles = 3, passes = 2, exclude_current = 1}
+"""
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["study", *map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The package's studies on a street of a few frames."""
+    folder = tmp_path / "studies"
+    (folder / "sets").mkdir(parents=True)
+    text = files("thrifty").joinpath("studies", "studies.toml").read_text()
+    (folder / "studies.toml").write_text(text)
+    (folder / "sets" / "street.toml").write_text(TINY)
+    monkeypatch.setattr(studies, "_folder", lambda: folder)
+    monkeypatch.delenv("THRIFTY_DATA", raising=False)
+    return tmp_path / "out"
+
+
+def test_all_are_listed() -> None:
+    lines = run().stdout.splitlines()
+    assert lines[0].startswith("table-1: ")
+    assert any(line.startswith("figures-9-10: ") for line in lines)
+
+
+def test_a_figure_runs_and_says_what_was_found(tiny: Path) -> None:
+    told = run("figure-8", "--on", "street", "--out", tiny, "--jobs", 1).stdout
+    assert "start weights miss" in told
+    assert "the whole pool, 16 labels" in told
+    assert told.count("The paper: ") == 2
+    text = (tiny / "figure-8-street.md").read_text()
+    assert text.startswith(
+        "# Three times as many frames a cycle\n\nOn street: A few frames. Seeds 0, 1;"
+    )
+    folder = tiny / "street-budgets"
+    assert (folder / "report.html").is_file()
+    rows = (folder / "learning_curves.csv").read_text()
+    assert "divergence-3b,0,1,6," in rows
+    again = run("figure-8", "--on", "street", "--out", tiny, "--jobs", 1).stdout
+    assert again.splitlines()[-12:] == told.splitlines()[-12:]
+
+
+def test_figures_that_look_at_one_run_share_it_and_may_be_shorter(tiny: Path) -> None:
+    options = ("--on", "street", "--out", tiny, "--jobs", 1, "--seeds", 1, "--cycles", 1)
+    run("figure-5", *options)
+    run("figure-7", *options)
+    assert sorted(path.name for path in tiny.iterdir()) == [
+        "figure-5-street.md",
+        "figure-7-street.md",
+        "street-scores",
+    ]
+
+
+def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:
+    for arguments, message in (
+        (("figure-99", "--out", tiny), "no such study"),
+        (("figure-5",), "give --out DIR"),
+        (("figure-5", "--out", tiny, "--on", "moon"), "choose from caltech"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            run(*arguments)
+    assert not tiny.exists()
+
+
+def test_table_1_is_counted(tmp_path: Path) -> None:
+    told = run("table-1", "--out", tmp_path).stdout
+    assert "street, pool: 188 people in 101 of 400 images" in told
+    assert "7,740" in told
+    assert (tmp_path / "table-1.md").is_file()

@@ -1,0 +1,98 @@
+"""What the paper says beside what came out."""
+
+from typing import Any
+
+import pytest
+
+from tests.study.points import point
+from tests.study.test_headroom import run
+from thrifty.study.claims import Answer, answers
+from thrifty.study.headroom import headroom
+from thrifty.study.point import Point
+from thrifty.study.studies import Claim
+
+
+def claim(**changes: Any) -> Claim:
+    values = {
+        "paper": "Mine is better.",
+        "strategy": "mine",
+        "than": "guided-random",
+        "figure": "miss_rate",
+        "expected": "better",
+    }
+    return Claim.model_validate(values | changes)
+
+
+def points(mine: tuple[float, ...], theirs: tuple[float, ...]) -> list[Point]:
+    """After the first cycle both are alike."""
+    return [
+        one
+        for seed, (own, other) in enumerate(zip(mine, theirs, strict=True))
+        for one in (
+            point("mine", seed, 0, 0.9),
+            point("mine", seed, 1, 0.7 + 0.01 * (seed % 2), people=30),
+            point("mine", seed, 2, own, people=60),
+            point("guided-random", seed, 0, 0.9),
+            point("guided-random", seed, 1, 0.71 - 0.01 * (seed % 2), people=20),
+            point("guided-random", seed, 2, other, people=30),
+        )
+    ]
+
+
+BETTER = points((0.4, 0.41, 0.39, 0.4), (0.5, 0.52, 0.48, 0.51))
+
+
+def only(asked: Claim, given: list[Point]) -> Answer:
+    [answer] = answers([asked], given, None)
+    return answer
+
+
+def test_as_the_paper_has_it() -> None:
+    answer = only(claim(), BETTER)
+    assert answer.outcome == "better"
+    assert answer.sentence == (
+        "The paper: Mine is better. Here: mine beside guided-random, miss rate lower by 0.102 (95 % interval of the difference "
+        "0.087 to 0.118, 4 seeds): as the paper has it."
+    )
+
+
+def test_other_than_the_paper_has_it() -> None:
+    answer = only(claim(expected="worse"), BETTER)
+    assert answer.sentence.endswith("other than the paper has it, better.")
+
+
+def test_what_the_paper_found_alike_may_be_alike_and_what_it_found_better_cannot_be_told() -> None:
+    first = claim(cycle="first", expected="alike")
+    assert only(first, BETTER).sentence.endswith("as the paper has it.")
+    wanted = only(claim(cycle="first"), BETTER)
+    assert wanted.outcome == "alike"
+    assert wanted.sentence.endswith("these seeds cannot tell.")
+
+
+def test_people_are_compared_by_their_ratio_and_more_is_better() -> None:
+    answer = only(claim(figure="people", ratio=2.08), BETTER)
+    assert answer.ratio == pytest.approx(2.0)
+    assert answer.outcome == "better"
+    assert "2.00 times the people" in answer.sentence
+
+
+def test_miss_rates_are_not_asked_where_labels_do_not_matter_but_people_are() -> None:
+    flat = run((0.61, 0.60, 0.59, 0.62, 0.60)) + [
+        point("mine", seed, 2, 0.5, people=9) for seed in range(5)
+    ]
+    room = headroom(flat)
+    miss, people = answers([claim(), claim(figure="people")], flat, room)
+    assert miss.outcome == "not asked"
+    assert miss.sentence.endswith("labels make no difference to the miss rate.")
+    assert people.outcome == "better"
+
+
+def test_of_people_that_nobody_found_there_is_no_ratio_but_infinity() -> None:
+    none = [point("mine", 0, 1, 0.5, people=3), point("guided-random", 0, 1, 0.5)]
+    assert only(claim(figure="people"), none).ratio == float("inf")
+
+
+def test_no_shared_seed_is_said() -> None:
+    answer = only(claim(), [point("mine", 0, 1, 0.5), point("guided-random", 1, 1, 0.5)])
+    assert answer.outcome == "nothing"
+    assert "no seed has finished mine beside guided-random" in answer.sentence

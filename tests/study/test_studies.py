@@ -1,0 +1,96 @@
+"""The studies that come with the package are runnable recipes, and those of the paper are complete."""
+
+from pathlib import Path
+
+import pytest
+
+from thrifty.errors import RecipeError
+from thrifty.strategies.catalogue import known, make_strategies
+from thrifty.strategies.names import REFERENCES, WHOLE_POOL
+from thrifty.study.studies import catalogue, find_set, find_study, is_there, recipe_for, sets_known
+from thrifty.study.table_one import PAPER, table_one
+from thrifty.types import Need
+
+STUDIES = catalogue().studies
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_asks_its_claims_of_strategies_that_its_run_has(name: str) -> None:
+    study = STUDIES[name]
+    arms = catalogue().runs[study.run].strategies
+    assert study.claims
+    for claim in study.claims:
+        assert {claim.strategy, claim.than} <= set(arms)
+    # Without both there is no headroom to look at.
+    assert WHOLE_POOL in arms
+    assert set(REFERENCES) & set(arms)
+    assert set(arms) <= set(known())
+
+
+def test_every_figure_of_the_paper_that_compares_strategies_is_there() -> None:
+    wanted = {
+        "figure-5",
+        "figure-6",
+        "figure-7",
+        "figure-8",
+        "figures-9-10",
+        "figures-11-12",
+    }
+    assert wanted <= set(STUDIES)
+
+
+@pytest.mark.parametrize("on", sets_known())
+@pytest.mark.parametrize("run", catalogue().runs)
+def test_every_run_on_every_set_is_a_recipe(on: str, run: str) -> None:
+    recipe = recipe_for(run, on)
+    assert recipe.name == f"{on}-{run}"
+    assert len(recipe.seeds) == 5
+    assert make_strategies(recipe, frozenset(Need))
+
+
+@pytest.mark.parametrize("on", ["camvid", "pets09", "street", "street-stills"])
+def test_stand_ins_label_14_percent_of_their_pool(on: str) -> None:
+    pools = {"camvid": 406, "pets09": 550, "street": 400, "street-stills": 400}
+    selection = recipe_for("scores", on).selection
+    assert selection.budget * selection.cycles == pytest.approx(0.14 * pools[on], abs=2)
+
+
+def test_changes_reach_the_recipe_and_bad_ones_are_refused() -> None:
+    changed = recipe_for("scores", "street", {"": {"seeds": [7]}, "selection": {"cycles": 2}})
+    assert (changed.seeds, changed.selection.cycles) == ((7,), 2)
+    with pytest.raises(RecipeError, match=r"study on street: 'selection\.cycles' = 0"):
+        recipe_for("scores", "street", {"selection": {"cycles": 0}})
+
+
+def test_the_paper_s_own_data_come_first_and_stand_ins_where_they_are_missing(
+    tmp_path: Path,
+) -> None:
+    study = find_study("figure-5")
+    assert find_set(study, None, None) == "street"
+    assert find_set(study, None, tmp_path) == "street"
+    for file in ("pennfudan/annotations.json", "camvid/annotations.json"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).touch()
+    assert find_set(study, None, tmp_path) == "camvid"
+    (tmp_path / "citypersons").mkdir()
+    (tmp_path / "citypersons" / "anno_train.mat").touch()
+    assert not is_there("caltech", tmp_path)
+    for folder in ("train", "test"):
+        (tmp_path / "caltech" / folder).mkdir(parents=True)
+    assert find_set(study, None, tmp_path) == "caltech"
+    assert find_set(study, "street", tmp_path) == "street"
+
+
+def test_what_there_is_not_is_refused_with_what_there_is() -> None:
+    with pytest.raises(RecipeError, match="figure-99: no such study; choose from figure-5"):
+        find_study("figure-99")
+    with pytest.raises(RecipeError, match="--on moon: choose from caltech, camvid"):
+        find_set(find_study("figure-5"), "moon", None)
+
+
+def test_table_1_of_the_rendered_street_counts_what_is_high_enough() -> None:
+    counts = {row.name: row for row in table_one(None)}
+    assert set(counts) == {"street, start", "street, pool", "street-stills, pool"}
+    pool = counts["street, pool"]
+    assert (pool.images, pool.holding, pool.people) == (400, 101, 188)
+    assert [row.people for row in PAPER] == [7740, 20062, 56473]
