@@ -237,6 +237,8 @@ class DetectorSection(Section):
             if getattr(self, name) != fields[name].default:
                 whose = " or ".join(title for title, names in _MEANT.values() if name in names)
                 raise ValueError(f"{name} is a setting of {whose}; leave it out")
+        if self.backbone is None and not self.freeze:
+            raise ValueError("freeze is a setting of a backbone; leave it out, or name one")
         return self
 
     @field_validator("classes")
@@ -289,6 +291,14 @@ class TrainingSection(Section):
     negatives: PositiveFloat = 15.0
     precision: Literal["float32", "bfloat16"] = "float32"
     augment: bool | Literal["flip"] = True
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        """Of two keys for one thing only one can hold."""
+        for steps, epochs in (("steps", "epochs"), ("start_steps", "start_epochs")):
+            if getattr(self, steps) is not None and epochs in self.model_fields_set:
+                raise ValueError(f"{steps} stands in place of {epochs}; leave one of the two out")
+        return self
 
 
 class ScoreSection(Section):

@@ -51,9 +51,9 @@ def test_a_figure_runs_and_says_what_was_found(tiny: Path) -> None:
     assert "start weights miss" in told
     assert "the whole pool, 16 labels" in told
     assert told.count("The paper: ") == 2
-    text = (tiny / "figure-8-street.md").read_text()
+    text = (tiny / "figure-8-street-budgets.md").read_text()
     assert text.startswith(
-        "# Three times as many frames a cycle\n\nOn street: A few frames. Seeds 0, 1;"
+        "# Three times as many frames a cycle\n\nA few frames. Here: 3 x 2 frames, seeds 0, 1;"
     )
     folder = tiny / "street-budgets"
     assert (folder / "report.html").is_file()
@@ -68,9 +68,9 @@ def test_figures_that_look_at_one_run_share_it_and_may_be_shorter(tiny: Path) ->
     run("figure-5", *options)
     run("figure-7", *options)
     assert sorted(path.name for path in tiny.iterdir()) == [
-        "figure-5-street.md",
-        "figure-7-street.md",
-        "street-scores",
+        "figure-5-street-scores-seeds1-cycles1.md",
+        "figure-7-street-scores-seeds1-cycles1.md",
+        "street-scores-seeds1-cycles1",
     ]
 
 
@@ -79,6 +79,10 @@ def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:
         (("figure-99", "--out", tiny), "no such study"),
         (("figure-5",), "give --out DIR"),
         (("figure-5", "--out", tiny, "--on", "moon"), "choose from caltech"),
+        (
+            ("table-1", "--out", tiny, "--on", "street"),
+            "--on: study table-1 compares no strategies",
+        ),
     ):
         with pytest.raises(RecipeError, match=message):
             run(*arguments)

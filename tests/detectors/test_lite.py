@@ -1,5 +1,6 @@
 """The paper's heads on EfficientNet-Lite0: the backbone, what is remembered of it, and how windows of features learn."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from tests.detectors.learning import kind_of, learns, losses_of, run_loop, saved
-from tests.tiny import TinyData
-from thrifty.config import DetectorSection, StreetSource, TrainingSection
+from tests.tiny import RECIPE, TinyData
+from thrifty.config import DetectorSection, StreetSource, TrainingSection, parse_recipe
+from thrifty.cycle.loop import commit, in_order, perform
 from thrifty.data.rendered import open_street
 from thrifty.detectors import lite
 from thrifty.detectors.catalogue import open_detector
@@ -19,9 +21,13 @@ from thrifty.detectors.network import LiteNetwork
 from thrifty.detectors.targets import Asked
 from thrifty.detectors.trainable import trainable
 from thrifty.errors import CapabilityError
+from thrifty.maps import upsample
+from thrifty.study.run import execute, open_run
+from thrifty.study.summary import figures
 from thrifty.testing import check_detector
-from thrifty.types import Annotations
+from thrifty.types import Annotations, Frame, Record
 
+DETECTOR = 'backbone = "efficientnet-lite0"\nwidth = 0.1\nbox_scale = 0.5'
 SETTINGS = DetectorSection(backbone="efficientnet-lite0", width=0.1, box_scale=0.5)
 
 
@@ -131,6 +137,40 @@ def test_a_window_of_features_says_what_the_whole_picture_says_there() -> None:
     torch.testing.assert_close(middle, whole[4][0, 0, :20, 64:], atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize(("height", "width"), [(120, 160), (100, 75), (96, 128)])
+def test_maps_lie_where_training_puts_them_whatever_the_picture_s_sides(
+    height: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window over all of a picture and the detector's maps say the same of every pixel."""
+    kind = TrainableLite(SETTINGS, TrainingSection())
+    torch.manual_seed(0)
+    network = kind.network().eval()
+    image = picture(height, width)
+    seen: list[list[torch.Tensor]] = []
+
+    def watch(logits: list[torch.Tensor], asked: Asked) -> torch.Tensor:
+        rows, columns = asked.shape[2:]
+        seen.append([upsample(level, rows, columns) for level in logits])
+        return logits[0].sum()
+
+    monkeypatch.setattr("thrifty.detectors.lite_training.detection_loss", watch)
+    kind.loss(network, [image], [Annotations(np.zeros((0, 4)))], np.random.default_rng(0))
+    detector = kind.detector(network.state_dict(), 0.05, "cpu")
+    frame = Frame(Record("a", "a.png", width, height), image.permute(1, 2, 0).numpy())
+    maps = detector.class_maps([frame])
+    for index, level in enumerate(seen[0]):
+        expected = level[..., :height, :width].sigmoid()
+        torch.testing.assert_close(maps.dense(index), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_whoever_asks_first_does_not_decide_how_precise_features_are() -> None:
+    image = picture(64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = RememberingBackbone(pretrained()).of(image)
+    for one, other in zip(halved, RememberingBackbone(pretrained()).of(image), strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("sides", [(70, 100), (128, 96), (33, 65)])
 def test_beyond_the_end_of_a_picture_nothing_is_asked(
     sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
@@ -223,9 +263,43 @@ def test_what_was_trained_opens_as_a_detector(
 
 
 def test_the_loop_trains_it(tiny: TinyData, tmp_path: Path) -> None:
-    detector = 'backbone = "efficientnet-lite0"\nwidth = 0.1\nbox_scale = 0.5'
-    points = run_loop(tiny, tmp_path, detector)
+    points = run_loop(tiny, tmp_path, DETECTOR)
     assert sorted(point.cycle for point in points) == [0, 0, 1, 1, 2, 2]
+
+
+def test_two_workers_and_a_run_that_is_killed_give_the_same_figures(tmp_path: Path) -> None:
+    """With a frozen backbone, replay, and pictures whose sides are no whole cells."""
+    text = (
+        RECIPE.format(seeds="0, 1")
+        .replace("width = 0.1\nbox_scale = 0.5", f"{DETECTOR}\nrivals = 0")
+        .replace(
+            "batch = 4", 'batch = 2\nsteps = 3\nreplay = 0.5\naugment = "flip"\ncrop = [32, 64]'
+        )
+        .replace(', "random"', "")
+    )
+    for role, source in (("start", 4), ("pool", 9), ("test", 6)):
+        rows = f'kind = "street"\nlook = "daylight"\ndrives = {source}\nseed = {source}\nwidth = 100\nheight = 76'
+        text = re.sub(rf"(?s)\[{role}\]\n.*?\n\n", f"[{role}]\n{rows}\n\n", text)
+    recipe = parse_recipe(text, "tiny")
+    tables = []
+    for name, jobs in (("one", 1), ("two", 2)):
+        with open_run(recipe, text, tmp_path / name) as run:
+            execute(run, jobs)
+            tables.append(figures(run.context))
+    with open_run(recipe, text, tmp_path / "killed") as run:
+        for task in list(in_order(recipe, run.strategies))[:9]:
+            commit(run.context.store, perform(run.context, run.strategies, task))
+    # A new process remembers no features.
+    remembering.cache_clear()
+    with open_run(recipe, text, tmp_path / "killed") as run:
+        execute(run, 1)
+        tables.append(figures(run.context))
+    first, *others = [
+        [(one.strategy, one.seed, one.cycle, one.people, one.miss_rate, one.ap) for one in table]
+        for table in tables
+    ]
+    assert len(first) == 12
+    assert others == [first, first]
 
 
 def test_without_the_weights_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,21 @@
 """Several budgets at once, and no more than the total."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from thrifty.config import ChoiceSettings
-from thrifty.errors import BudgetError
+from thrifty.errors import RecipeError
 from thrifty.selection.budget import Budget
 from thrifty.selection.closeness import Rules
-from thrifty.strategies.catalogue import known
+from thrifty.strategies.catalogue import known, make_strategies
 from thrifty.strategies.larger_batches import LargerBatches
 from thrifty.strategies.random import Random
 from thrifty.strategies.scored import Pipeline
-from thrifty.strategies.strategy import Labelled
-from thrifty.types import Record
+from thrifty.strategies.strategy import Decision, Labelled
+from thrifty.study.studies import recipe_for
+from thrifty.types import Need, Record
 
 FRAMES = [Record(f"f{number:02d}", "x.png", 8, 8) for number in range(30)]
 
@@ -41,10 +44,24 @@ def test_without_a_total_every_batch_is_whole_as_far_as_the_pool_goes() -> None:
     assert [taken(strategy, 0), taken(strategy, 24)] == [12, 6]
 
 
-def test_costs_are_refused() -> None:
-    costs = Budget(4.0, np.ones(30))
-    with pytest.raises(BudgetError, match='set unit = "frames"'):
-        larger(4).decide(FRAMES, {}, costs, Labelled(), np.random.default_rng(0))
+def test_costs_are_refused_when_the_recipe_is_opened() -> None:
+    boxes = recipe_for("budgets", "street", {"selection": {"unit": "boxes"}})
+    with pytest.raises(RecipeError, match='set unit = "frames"'):
+        make_strategies(boxes, frozenset(Need))
+
+
+def test_an_exact_choice_stays_exact() -> None:
+    seen: list[Budget] = []
+
+    class Watch(Random):
+        def decide(self, candidates: Any, observed: Any, budget: Budget, *rest: Any) -> Decision:
+            seen.append(budget)
+            return super().decide(candidates, observed, budget, *rest)
+
+    strategy = LargerBatches(Watch(Pipeline(rules=Rules(0, 0)), "random"), 3, None)
+    exact = Budget(4, exact=True)
+    strategy.decide(FRAMES, {}, exact, Labelled(), np.random.default_rng(0))
+    assert (seen[0].amount, seen[0].exact) == (12, True)
 
 
 def test_it_can_be_named() -> None:

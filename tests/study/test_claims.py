@@ -51,8 +51,8 @@ def test_as_the_paper_has_it() -> None:
     answer = only(claim(), BETTER)
     assert answer.outcome == "better"
     assert answer.sentence == (
-        "The paper: Mine is better. Here: mine beside guided-random, miss rate lower by 0.102 (95 % interval of the difference "
-        "0.087 to 0.118, 4 seeds): as the paper has it."
+        "The paper: Mine is better. Here: mine beside guided-random, miss rate lower by 0.102 (95 % interval 0.087 to 0.118, "
+        "4 seeds, p = 0.125): as the paper has it."
     )
 
 
@@ -61,19 +61,35 @@ def test_other_than_the_paper_has_it() -> None:
     assert answer.sentence.endswith("other than the paper has it, better.")
 
 
-def test_what_the_paper_found_alike_may_be_alike_and_what_it_found_better_cannot_be_told() -> None:
-    first = claim(cycle="first", expected="alike")
-    assert only(first, BETTER).sentence.endswith("as the paper has it.")
-    wanted = only(claim(cycle="first"), BETTER)
-    assert wanted.outcome == "alike"
-    assert wanted.sentence.endswith("these seeds cannot tell.")
+def test_a_higher_miss_rate_has_an_interval_that_holds_it() -> None:
+    worse = points((0.5, 0.52, 0.48, 0.51), (0.4, 0.41, 0.39, 0.4))
+    answer = only(claim(expected="worse"), worse)
+    assert "miss rate higher by 0.102 (95 % interval 0.087 to 0.118" in answer.sentence
+    assert answer.sentence.endswith("as the paper has it.")
+
+
+@pytest.mark.parametrize("expected", ["alike", "better"])
+def test_what_seeds_cannot_tell_apart_confirms_nothing(expected: str) -> None:
+    answer = only(claim(cycle="first", expected=expected), BETTER)
+    assert answer.outcome == "alike"
+    assert answer.sentence.endswith("no difference that these seeds can show.")
+
+
+def test_one_seed_tells_nothing_and_has_no_interval() -> None:
+    [answer] = answers([claim(expected="alike")], points((0.9,), (0.2,)), None)
+    assert answer.outcome == "one seed"
+    assert answer.sentence.endswith(
+        "miss rate higher by 0.700 in one seed, from which nothing can be told."
+    )
 
 
 def test_people_are_compared_by_their_ratio_and_more_is_better() -> None:
-    answer = only(claim(figure="people", ratio=2.08), BETTER)
+    answer = only(claim(figure="people"), BETTER)
     assert answer.ratio == pytest.approx(2.0)
     assert answer.outcome == "better"
-    assert "2.00 times the people" in answer.sentence
+    assert (
+        "2.00 times the people (95 % interval 30.0 to 30.0 people more, 4 seeds" in answer.sentence
+    )
 
 
 def test_miss_rates_are_not_asked_where_labels_do_not_matter_but_people_are() -> None:
@@ -83,7 +99,7 @@ def test_miss_rates_are_not_asked_where_labels_do_not_matter_but_people_are() ->
     room = headroom(flat)
     miss, people = answers([claim(), claim(figure="people")], flat, room)
     assert miss.outcome == "not asked"
-    assert miss.sentence.endswith("labels make no difference to the miss rate.")
+    assert miss.sentence.endswith("these seeds do not show that labels matter to the miss rate.")
     assert people.outcome == "better"
 
 

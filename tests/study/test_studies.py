@@ -4,10 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from thrifty.config import parse_recipe
 from thrifty.errors import RecipeError
 from thrifty.strategies.catalogue import known, make_strategies
 from thrifty.strategies.names import REFERENCES, WHOLE_POOL
-from thrifty.study.studies import catalogue, find_set, find_study, is_there, recipe_for, sets_known
+from thrifty.study.studies import (
+    as_toml,
+    catalogue,
+    find_set,
+    find_study,
+    is_there,
+    recipe_for,
+    sets_known,
+)
 from thrifty.study.table_one import PAPER, table_one
 from thrifty.types import Need
 
@@ -60,6 +69,13 @@ def test_changes_reach_the_recipe_and_bad_ones_are_refused() -> None:
     assert (changed.seeds, changed.selection.cycles) == ((7,), 2)
     with pytest.raises(RecipeError, match=r"study on street: 'selection\.cycles' = 0"):
         recipe_for("scores", "street", {"selection": {"cycles": 0}})
+
+
+@pytest.mark.parametrize("on", sets_known())
+def test_the_recipe_of_a_study_can_be_written_and_read(on: str) -> None:
+    recipe = recipe_for("scores", on, {"": {"seeds": [0, 3]}})
+    assert recipe.name == f"{on}-scores-seeds2"
+    assert parse_recipe(as_toml(recipe), "x") == recipe
 
 
 def test_the_paper_s_own_data_come_first_and_stand_ins_where_they_are_missing(

@@ -117,7 +117,7 @@ def _costs(
 
     training = recipe.training if recipe else TrainingSection()
     labels = (recipe.cost if recipe else CostSection()).model
-    effort = Effort(training.epochs, training.steps, training.batch)
+    effort = Effort(training.epochs, training.steps, training.batch, training.replay)
     score, train = given
     if score is not None and train is not None:
         return Costs(score, train, effort, labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from thrifty.errors import RecipeError
 from thrifty.files import replace_file
 
 if TYPE_CHECKING:
+    from thrifty.config import Recipe
     from thrifty.study.studies import Study
 
 _TABLE, _TIME = "table-1", "figure-4"
@@ -47,11 +48,14 @@ def study(
     cycles: Annotated[
         int | None, typer.Option(min=1, help="Fewer or more cycles than the set's own.")
     ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Frames labelled a cycle; the set's own if left out.")
+    ] = None,
     jobs: JobsOption = None,
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Run a table or figure of the paper, on its own data where they are, and say what was found."""
-    from thrifty.study.studies import catalogue, find_study
+    from thrifty.study.studies import catalogue, find_set, find_study, recipe_for
 
     if name is None:
         for known, title in {
@@ -63,17 +67,25 @@ def study(
     if out is None:
         raise RecipeError(f"study {name}: give --out DIR for what it finds")
     if name in _OTHERS:
+        _check_alone(name, {"--on": on, "--seeds": seeds, "--cycles": cycles, "--budget": budget})
         out.mkdir(parents=True, exist_ok=True)
         lines = _table_one(data) if name == _TABLE else _time(out, device)
         heading = _OTHERS[name]
     else:
         chosen = find_study(name)
+        place = find_set(chosen, on, data)
         changes: dict[str, dict[str, object]] = {
             "": {"seeds": list(range(seeds))} if seeds else {},
-            "selection": {"cycles": cycles} if cycles else {},
+            "selection": {
+                key: value
+                for key, value in (("cycles", cycles), ("budget", budget))
+                if value is not None
+            },
         }
-        heading, lines = _compared(chosen, on, out, data, changes, jobs, device)
-        name = f"{name}-{on or _found(chosen, data)}"
+        recipe = recipe_for(chosen.run, place, changes)
+        heading = chosen.title
+        lines = _compared(chosen, recipe, out, data, jobs, device)
+        name = f"{name}-{recipe.name}"
     for line in lines:
         typer.echo(line)
     text = out / f"{name}.md"
@@ -81,49 +93,48 @@ def study(
     typer.echo(f"text: {text}")
 
 
-def _found(chosen: Study, data: Path | None) -> str:
-    from thrifty.study.studies import find_set
-
-    return find_set(chosen, None, data)
+def _check_alone(name: str, given: Mapping[str, object]) -> None:
+    """Refuse options that would change nothing."""
+    for option, value in given.items():
+        if value is not None:
+            raise RecipeError(f"{option}: study {name} compares no strategies; leave it out")
 
 
 def _compared(
-    chosen: Study,
-    on: str | None,
-    out: Path,
-    data: Path | None,
-    changes: dict[str, dict[str, object]],
-    jobs: int | None,
-    device: Device,
-) -> tuple[str, list[str]]:
+    chosen: Study, recipe: Recipe, out: Path, data: Path | None, jobs: int | None, device: Device
+) -> list[str]:
     from thrifty.cli.table import summary_table
     from thrifty.report.outcome import write_outcome
     from thrifty.report.summary import summarize
     from thrifty.study.claims import answers
     from thrifty.study.headroom import headroom
     from thrifty.study.run import execute, open_run
-    from thrifty.study.studies import find_set, recipe_for
+    from thrifty.study.studies import as_toml
 
-    place = find_set(chosen, on, data)
-    recipe = recipe_for(chosen.run, place, changes)
     where = device_of(device)
     folder = out / recipe.name
     out.mkdir(parents=True, exist_ok=True)
     with (
         ConsoleProgress(Console(stderr=True)) as progress,
-        open_run(recipe, recipe.model_dump_json(indent=1), folder, data, where, progress) as opened,
+        open_run(recipe, as_toml(recipe), folder, data, where, progress) as opened,
     ):
         execute(opened, jobs_on(where, jobs))
         outcome = write_outcome(opened, folder)
         points, facts = outcome.content.points, outcome.content.facts
     Console().print(summary_table(summarize(points), len(recipe.seeds)))
     room = headroom(points)
-    told = [
+    seeds = ", ".join(map(str, recipe.seeds))
+    budget, cycles = recipe.selection.budget, recipe.selection.cycles
+    return [
+        (
+            f"{recipe.description} Here: {cycles} x {budget} frames, seeds {seeds}; {facts['machine']}; "
+            f"{facts['time in all stages']} in all stages."
+        ),
         *(room.sentences() if room else []),
-        *(one.sentence for one in answers(chosen.claims, points, room)),
+        *(answer.sentence for answer in answers(chosen.claims, points, room)),
+        f"page: {outcome.page}",
+        f"table: {outcome.table}",
     ]
-    setting = f"On {place}: {recipe.description} Seeds {', '.join(map(str, recipe.seeds))}; {facts['machine']}; {facts['time in all stages']} in all stages."
-    return chosen.title, [setting, *told, f"page: {outcome.page}", f"table: {outcome.table}"]
 
 
 def _table_one(data: Path | None) -> list[str]:
@@ -160,7 +171,7 @@ def _time(out: Path, device: Device) -> list[str]:
     with ConsoleProgress(Console(stderr=True)) as progress:
         score = measure_scoring(subject, progress=progress)
         train = measure_training(subject, progress=progress)
-    effort = Effort(training.epochs, training.steps, training.batch)
+    effort = Effort(training.epochs, training.steps, training.batch, training.replay)
     costs = Costs(score, train, effort, CostSection().model, subject.place)
     told = make_plan(_PAPER_POOL, _PAPER_BUDGET, costs, [50, 500, 2500])
     chart = out / f"{_TIME}.svg"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +25,10 @@ from thrifty.errors import CapabilityError
 CHANNELS = (320, 112, 80, 40, 24)
 STRIDES = (32, 16, 16, 8, 4)
 """Of what `LiteBackbone` returns."""
-MEMORY_BYTES = 3 << 30
-"""Of features that are kept, the least recently used dropped first."""
+CELL = STRIDES[0]
+"""Pixels of the deepest level's cells."""
+MEMORY_BYTES = 3 << 29
+"""Of features that a process keeps, the least recently used dropped first."""
 
 # Kernel, stride of the first block, expansion, channels, blocks.
 _STAGES = (
@@ -193,7 +195,8 @@ class RememberingBackbone:
     def __call__(self, images: Tensor) -> list[Tensor]:
         """As `LiteBackbone.forward`, picture by picture, so that no feature depends on a batch."""
         rows = [self.of(image) for image in images]
-        return [torch.stack(level).float() for level in zip(*rows, strict=True)]
+        levels = [torch.stack(level).float() for level in zip(*rows, strict=True)]
+        return whole_cells(levels, images.shape[-2], images.shape[-1])
 
     def of(self, image: Tensor) -> list[Tensor]:
         """Features of one picture, `3 x H x W` uint8, as they are kept: five tensors `C x h x w` float16, on its device."""
@@ -207,15 +210,45 @@ class RememberingBackbone:
                 self._kept.move_to_end(key)
                 return [level.to(image.device) for level in self._kept[key]]
         # Tensors made in inference mode could not be learned from later.
-        with torch.inference_mode(mode=False), torch.no_grad():
+        # And whoever asks first must not decide how precise they are.
+        precise = torch.autocast(image.device.type, enabled=False)
+        with torch.inference_mode(mode=False), torch.no_grad(), precise:
             backbone = self._backbone.to(image.device)
             features = [level[0].half() for level in backbone(image[None].clone())]
         with self._lock:
+            self._held += 0 if key in self._kept else _size(features)
             self._kept[key] = features
-            self._held += _size(features)
             while self._held > self._limit and len(self._kept) > 1:
                 self._held -= _size(self._kept.popitem(last=False)[1])
         return features
+
+
+def whole_cells(levels: Sequence[Tensor], height: int, width: int) -> list[Tensor]:
+    """Levels continued by their last row and column to whole cells, so that all of them cover the same pixels.
+
+    Each level ends where its own stride does: of 360 rows the deepest covers 384, the next 368. Laid over each other as if they ended together
+    they would disagree about places.
+
+    Args:
+        levels: Five tensors `B x C x h x w` of pictures of `height x width` pixels, as `LiteBackbone` gives them.
+        height: Rows of the pictures.
+        width: Columns.
+    """
+    rows, columns = span(height, width)
+    padded = []
+    for level, stride in zip(levels, STRIDES, strict=True):
+        missing = (0, columns // stride - level.shape[-1], 0, rows // stride - level.shape[-2])
+        padded.append(F.pad(level, missing, "replicate") if any(missing) else level)
+    return padded
+
+
+def span(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of pixels that whole cells over a picture cover.
+
+    >>> span(360, 480)
+    (384, 480)
+    """
+    return -(-height // CELL) * CELL, -(-width // CELL) * CELL
 
 
 def _size(features: list[Tensor]) -> int:

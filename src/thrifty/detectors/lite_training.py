@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from thrifty.config import DetectorSection, TrainingSection
 from thrifty.data.augmentation import inside_window, place_window
@@ -16,9 +15,6 @@ from thrifty.detectors.loss import detection_loss
 from thrifty.detectors.network import LiteNetwork
 from thrifty.detectors.paper_training import TrainablePaper
 from thrifty.types import Annotations, BoolArray
-
-_CELL = lite.STRIDES[0]
-"""Pixels of the deepest map's cells; windows consist of whole ones."""
 
 
 class TrainableLite(TrainablePaper):
@@ -52,7 +48,7 @@ class TrainableLite(TrainablePaper):
         if not isinstance(network, LiteNetwork):
             raise TypeError(f"{type(network).__name__} is no network of this kind")
         cells = _window([image.shape[-2:] for image in images], self._training.crop)
-        size = (cells[0] * _CELL, cells[1] * _CELL)
+        size = (cells[0] * lite.CELL, cells[1] * lite.CELL)
         windows = [
             self._cut(image, one, cells, rng) for image, one in zip(images, drawn, strict=True)
         ]
@@ -66,18 +62,23 @@ class TrainableLite(TrainablePaper):
     ) -> tuple[list[Tensor], Annotations]:
         """Features in a window, and what is drawn there; beyond the picture's end nothing is asked."""
         height, width = image.shape[-2:]
-        size = (cells[0] * _CELL, cells[1] * _CELL)
-        whole = tuple(-(-side // _CELL) * _CELL for side in (height, width))
+        size = (cells[0] * lite.CELL, cells[1] * lite.CELL)
+        whole = lite.span(height, width)
         top, left = place_window(
-            (whole[0], whole[1]), drawn, size, self._training.crop_around_objects, rng, _CELL
+            whole, drawn, size, self._training.crop_around_objects, rng, lite.CELL
         )
-        levels = []
-        for level, stride in zip(self._backbone.of(image), lite.STRIDES, strict=True):
-            rows, columns = (side // stride for side in size)
-            first, start = top // stride, left // stride
-            part = level[:, first : first + rows, start : start + columns]
-            missing = (0, columns - part.shape[2], 0, rows - part.shape[1])
-            levels.append(F.pad(part[None], missing, "replicate")[0] if any(missing) else part)
+        padded = lite.whole_cells(
+            [level[None] for level in self._backbone.of(image)], height, width
+        )
+        levels = [
+            level[
+                0,
+                :,
+                top // stride : (top + size[0]) // stride,
+                left // stride : (left + size[1]) // stride,
+            ]
+            for level, stride in zip(padded, lite.STRIDES, strict=True)
+        ]
         beyond = np.array([[0, height, whole[1], whole[0]], [width, 0, whole[1], whole[0]]], float)
         ends = Annotations(beyond, np.zeros(2, np.int64), np.ones(2, np.bool_))
         return levels, inside_window(_joined(drawn, ends), (top, left), size)
@@ -97,4 +98,4 @@ def _window(shapes: Sequence[torch.Size], wanted: tuple[int, int] | None) -> tup
     height, width = min(shape[0] for shape in shapes), min(shape[1] for shape in shapes)
     if wanted is not None:
         height, width = min(height, wanted[0]), min(width, wanted[1])
-    return -(-height // _CELL), -(-width // _CELL)
+    return -(-height // lite.CELL), -(-width // lite.CELL)

@@ -60,7 +60,8 @@ def interpolated(
         _between(index, small, large)
         for index, small, large in zip(places, (height, width), size, strict=True)
     )
-    flat, first = level.reshape(-1), planes * height
+    # Thousands of pixels add up to the gradient of a few values, which a half-precise sum would round away.
+    flat, first = level.float().reshape(-1), planes * height
 
     def at(rows: Tensor, columns: Tensor) -> Tensor:
         return flat.index_select(0, (first + rows) * width + columns)

@@ -243,6 +243,10 @@ class FiveHeads(nn.Module, ABC):
     def nodes(self, images: Tensor) -> Sequence[Tensor]:
         """RGB uint8 images `B x 3 x H x W` to what the decoder reads, deepest first."""
 
+    def span(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of pixels that the logit maps of a picture cover, from its upper left corner on."""
+        return height, width
+
     def forward(self, images: Tensor) -> list[Tensor]:
         """Run all five heads.
 
@@ -324,7 +328,13 @@ class LiteNetwork(FiveHeads):
 
     def nodes(self, images: Tensor) -> Sequence[Tensor]:
         """The backbone's last layers at each stride, and one before at stride 16."""
-        return lite.remembering()(images) if self.backbone is None else self.backbone(images)
+        if self.backbone is None:
+            return lite.remembering()(images)
+        return lite.whole_cells(self.backbone(images), images.shape[-2], images.shape[-1])
+
+    def span(self, height: int, width: int) -> tuple[int, int]:
+        """Whole cells of the deepest node."""
+        return lite.span(height, width)
 
 
 def normalise(images: Tensor) -> Tensor:

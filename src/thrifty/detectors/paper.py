@@ -76,10 +76,10 @@ class PaperDetector:
         """
         images = stack([frame.image for frame in frames]).to(self._device)
         height, width = images.shape[-2:]
-        maps = ClassMaps(tuple(self._network(images)), height, width)
+        maps = self._maps(self._network(images), height, width)
         if not self._settings.double_evaluation:
             return maps
-        mirrored = ClassMaps(tuple(self._network(images.flip(-1))), height, width)
+        mirrored = self._maps(self._network(images.flip(-1)), height, width)
         mean = (maps.probabilities() + mirrored.probabilities().flip(-1)) / 2
         levels = torch.split(mean, self._settings.class_count, dim=1)
         return ClassMaps(levels, height, width, MapKind.PROBABILITIES)
@@ -103,13 +103,18 @@ class PaperDetector:
         features = self._network.features(images)
         masks = channel_masks(count, features[0].shape[1], drop).to(features[0])
         return [
-            ClassMaps(
-                tuple(self._network.logits(level * mask[:, None, None]) for level in features),
+            self._maps(
+                [self._network.logits(level * mask[:, None, None]) for level in features],
                 height,
                 width,
             )
             for mask in masks
         ]
+
+    def _maps(self, levels: Sequence[Tensor], height: int, width: int) -> ClassMaps:
+        rows, columns = self._network.span(height, width)
+        spans = ((float(rows), float(columns)),) * len(levels)
+        return ClassMaps(tuple(levels), height, width, spans=spans)
 
     @torch.inference_mode()
     def features(self, frames: Sequence[Frame], layer: Literal["last", "deep"]) -> Tensor:

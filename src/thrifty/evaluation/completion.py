@@ -111,11 +111,13 @@ class Effort:
         passes: Over all frames labelled so far (T), >= 1.
         steps: How many in each cycle, whatever is labelled, in place of `passes`.
         batch: Frames a step, >= 1; counts where `steps` are given, and every step is then taken to be full.
+        replay: Share of the frames that come from the start set, in [0, 1): passes are over the others, so there are more of all.
     """
 
     passes: int
     steps: int | None = None
     batch: int = 1
+    replay: float = 0.0
 
     def frames(self, labelled: int, cycles: int) -> int:
         """Frames that go forward and backward in all cycles together.
@@ -124,7 +126,9 @@ class Effort:
             labelled: Sum over the cycles of the frames that each learns from.
             cycles: Cycles.
         """
-        return labelled * self.passes if self.steps is None else cycles * self.steps * self.batch
+        if self.steps is not None:
+            return cycles * self.steps * self.batch
+        return round(labelled * self.passes / (1 - self.replay))
 
 
 PAPER_EFFORT = Effort(passes=50)

@@ -251,6 +251,10 @@ def known() -> dict[str, Factory]:
 
 def _larger_batches(settings: Settings) -> Strategy:
     chosen = settings.selection
+    if isinstance(chosen, SelectionSection) and chosen.unit != "frames":
+        raise RecipeError(
+            f"strategy 'divergence-{_MANY}b' counts frames and the budget {chosen.unit}; set unit = \"frames\" or leave it out"
+        )
     cycles = chosen.cycles if isinstance(chosen, SelectionSection) else None
     return LargerBatches(ROWS["divergence"](settings), _MANY, cycles)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
 
-from thrifty.errors import BudgetError
 from thrifty.maps import ClassMaps
 from thrifty.selection.budget import Budget
 from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy
@@ -19,7 +19,7 @@ class LargerBatches:
     """A strategy that spends several cycles' budgets at once (the paper's Figure 8: b of 1,500 in place of 500).
 
     Args:
-        strategy: What chooses.
+        strategy: What chooses, of budgets in frames.
         times: Budgets a cycle.
         cycles: Of the recipe, whose total budget is spent and no more; `None` where there is no total.
     """
@@ -55,16 +55,8 @@ class LargerBatches:
         labelled: Labelled,
         rng: np.random.Generator,
     ) -> Decision:
-        """As the strategy, with a larger budget; the last one is what is left of the total.
-
-        Raises:
-            BudgetError: The budget counts costs, which differ from frame to frame, so that nobody knows what is left.
-        """
-        if budget.costs is not None:
-            raise BudgetError(
-                f"strategy '{self.name}' needs a budget in frames; set unit = \"frames\""
-            )
-        larger = budget.times(self._times).at_most(len(candidates))
+        """As the strategy, with a larger budget; the last one is what is left of the total."""
+        larger = replace(budget, amount=budget.amount * self._times).at_most(len(candidates))
         if self._total is not None:
             larger = larger.at_most(int(self._total * budget.amount) - len(labelled.records))
         return self._strategy.decide(candidates, observed, larger, labelled, rng)

@@ -58,7 +58,7 @@ class Headroom:
             return [*lines, f"{between}: labels matter here"]
         return [
             *lines,
-            f"{between}: no more than the seeds differ, so strategies are not ranked by miss rate",
+            f"{between}: these seeds do not show that labels matter, so strategies are not ranked by miss rate",
         ]
 
 

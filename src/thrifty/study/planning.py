@@ -411,7 +411,8 @@ def _notes(
 
 def _effort(effort: Effort) -> str:
     if effort.steps is None:
-        return f"each cycle trains {effort.passes} passes over all frames labelled so far"
+        passes = f"each cycle trains {effort.passes} passes over all frames labelled so far"
+        return passes + (f", and {effort.replay:.0%} of the start set's" if effort.replay else "")
     frames = "a frame" if effort.batch == 1 else f"{effort.batch} frames"
     return f"each cycle trains {effort.steps} steps of {frames}, however many are labelled"
 

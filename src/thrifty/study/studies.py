@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from thrifty.config import FilesSource, PositiveFloat, Recipe, Section, explain, parse_values
+from thrifty.config import FilesSource, Recipe, Section, explain, parse_values
 from thrifty.errors import RecipeError
 
 
@@ -26,7 +27,6 @@ class Claim(Section):
         figure: `miss_rate` at one false positive per image, or `people` in the frames chosen so far.
         cycle: After which cycle.
         expected: What the paper found.
-        ratio: People over people, where the paper gives numbers.
     """
 
     paper: str
@@ -35,7 +35,6 @@ class Claim(Section):
     figure: Literal["miss_rate", "people"]
     cycle: Literal["first", "last"] = "last"
     expected: Literal["better", "worse", "alike"]
-    ratio: PositiveFloat | None = None
 
 
 class Study(Section):
@@ -125,11 +124,37 @@ def recipe_for(run: str, on: str, changes: Mapping[str, Mapping[str, Any]] | Non
         RecipeError: A change is no setting, or out of range.
     """
     values = _values(on)
-    values["name"] = f"{on}-{run}"
+    # Another size is another run, in a folder of its own.
+    sizes = [
+        f"-{key}{len(value) if isinstance(value, list) else value}"
+        for keys in (changes or {}).values()
+        for key, value in keys.items()
+    ]
+    values["name"] = "".join([f"{on}-{run}", *sizes])
     values["selection"]["strategies"] = catalogue().runs[run].strategies
     for table, keys in (changes or {}).items():
         (values.setdefault(table, {}) if table else values).update(keys)
     return parse_values(values, f"study on {on}")
+
+
+def as_toml(recipe: Recipe) -> str:
+    """A recipe as a file that `thrifty run` takes; what stands at its default is left out."""
+    values = recipe.model_dump(mode="json", exclude_defaults=True)
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    tables = {key: value for key, value in values.items() if isinstance(value, dict)}
+    parts = [_table(plain), *(f"[{key}]\n{_table(value)}" for key, value in tables.items())]
+    return "\n".join(parts)
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    return "".join(f"{key} = {_literal(value)}\n" for key, value in values.items())
+
+
+def _literal(value: Any) -> str:  # noqa: ANN401 - whatever a recipe holds
+    """JSON's strings, numbers, booleans and lists are TOML's; tables within a line are not."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_literal(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _values(on: str) -> dict[str, Any]:
