@@ -98,7 +98,9 @@ def test_the_paper_s_own_data_come_first_and_stand_ins_where_they_are_missing(
 
 
 def test_what_there_is_not_is_refused_with_what_there_is() -> None:
-    with pytest.raises(RecipeError, match="figure-99: no such study; choose from figure-5"):
+    with pytest.raises(
+        RecipeError, match="figure-99: no such study; choose from table-1, figure-4, figure-5"
+    ):
         find_study("figure-99")
     with pytest.raises(RecipeError, match="--on moon: choose from caltech, camvid"):
         find_set(find_study("figure-5"), "moon", None)

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from thrifty.config import Recipe
     from thrifty.study.studies import Study
 
-_TABLE, _TIME = "table-1", "figure-4"
-_OTHERS = {
-    _TABLE: "Images and people of each set after its filters",
-    _TIME: "Time to completion against b, from what frames cost on this machine",
-}
+_TABLE_TITLE = "Images and people of each set after its filters"
+_TIME_TITLE = "Time to completion against b, from what frames cost on this machine"
 _PAPER_POOL, _PAPER_BUDGET = 51363, 7500
 
 
@@ -55,22 +52,21 @@ def study(
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Run a table or figure of the paper, on its own data where they are, and say what was found."""
-    from thrifty.study.studies import catalogue, find_set, find_study, recipe_for
+    from thrifty.study.studies import TABLE, TIME, catalogue, find_set, find_study, recipe_for
 
+    others = {TABLE: _TABLE_TITLE, TIME: _TIME_TITLE}
     if name is None:
-        for known, title in {
-            **_OTHERS,
-            **{key: one.title for key, one in catalogue().studies.items()},
-        }.items():
+        compared = {key: one.title for key, one in catalogue().studies.items()}
+        for known, title in (others | compared).items():
             typer.echo(f"{known}: {title}")
         return
     if out is None:
         raise RecipeError(f"study {name}: give --out DIR for what it finds")
-    if name in _OTHERS:
+    if name in others:
         _check_alone(name, {"--on": on, "--seeds": seeds, "--cycles": cycles, "--budget": budget})
         out.mkdir(parents=True, exist_ok=True)
-        lines = _table_one(data) if name == _TABLE else _time(out, device)
-        heading = _OTHERS[name]
+        lines = _table_one(data) if name == TABLE else _time(out, device)
+        heading = others[name]
     else:
         chosen = find_study(name)
         place = find_set(chosen, on, data)
@@ -174,7 +170,7 @@ def _time(out: Path, device: Device) -> list[str]:
     effort = Effort(training.epochs, training.steps, training.batch, training.replay)
     costs = Costs(score, train, effort, CostSection().model, subject.place)
     told = make_plan(_PAPER_POOL, _PAPER_BUDGET, costs, [50, 500, 2500])
-    chart = out / f"{_TIME}.svg"
+    chart = out / "figure-4.svg"
     replace_file(chart, draw_plan(told, "svg"))
     rows = [
         f"b = {row.per_cycle}: {row.machine.hours:.0f} h on this machine ({row.machine.low / HOUR:.0f} to "

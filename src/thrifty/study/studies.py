@@ -70,6 +70,10 @@ class Catalogue(Section):
     studies: Mapping[str, Study]
 
 
+TABLE, TIME = "table-1", "figure-4"
+"""Studies that compare no strategies, and are not in the catalogue."""
+
+
 @lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
     """The studies that come with the package."""
@@ -85,7 +89,8 @@ def find_study(name: str) -> Study:
     """
     known = catalogue().studies
     if name not in known:
-        raise RecipeError(f"{name}: no such study; choose from {', '.join(known)}")
+        names = ", ".join([TABLE, TIME, *known])
+        raise RecipeError(f"{name}: no such study; choose from {names}")
     return known[name]
 
 
