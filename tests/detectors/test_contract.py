@@ -27,7 +27,7 @@ SIZE = (96, 128)
 @pytest.mark.parametrize("double", [False, True])
 def test_the_paper_s_network_keeps_it(double: bool) -> None:
     def make() -> PaperDetector:
-        torch.manual_seed(0)
+        torch.manual_seed(1)
         settings = DetectorSection(width=0.1, double_evaluation=double)
         return PaperDetector(settings, make_network(settings).state_dict())
 

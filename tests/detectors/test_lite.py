@@ -273,7 +273,8 @@ def test_two_workers_and_a_run_that_is_killed_give_the_same_figures(tmp_path: Pa
         RECIPE.format(seeds="0, 1")
         .replace("width = 0.1\nbox_scale = 0.5", f"{DETECTOR}\nrivals = 0")
         .replace(
-            "batch = 4", 'batch = 2\nsteps = 3\nreplay = 0.5\naugment = "flip"\ncrop = [32, 64]'
+            "\nepochs = 2\nbatch = 4",
+            '\nbatch = 2\nsteps = 3\nreplay = 0.5\naugment = "flip"\ncrop = [32, 64]',
         )
         .replace(', "random"', "")
     )

@@ -516,5 +516,6 @@ def test_a_pool_is_scored_from_the_command_line(file: Path, tmp_path: Path) -> N
     opened = open_detector(spec)
     frames = [one for one in Pool(pool).stream() if isinstance(one, Frame)]
     expected = score_frames(opened.class_maps(frames)).tolist()
-    assert [row["score"] for row in rows] == pytest.approx(expected, rel=1e-4)
-    assert min(expected) > 0
+    # What fresh weights doubt depends on the processor, and may be nothing.
+    assert [row["score"] for row in rows] == pytest.approx(expected, rel=1e-4, abs=1e-9)
+    assert len(expected) == 2

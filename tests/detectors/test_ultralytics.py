@@ -156,7 +156,8 @@ def test_maps_are_the_head_s_own_answers(name: str, detector: UltralyticsDetecto
         (1, CLASSES, 128 // stride, 192 // stride) for stride in (8, 16, 32)
     ]
     found = torch.cat([level.flatten(2) for level in maps.levels], dim=2)
-    torch.testing.assert_close(found, raw["scores"], rtol=1e-4, atol=1e-4)
+    # Fused and unfused layers round otherwise, more on some processors than on others.
+    torch.testing.assert_close(found, raw["scores"], rtol=1e-3, atol=1e-3)
     assert float(found.std()) > 0.1
 
 
