@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from thrifty.captured import CapturedLoss
 from thrifty.config import DetectorSection, TrainingSection
 from thrifty.data.augmentation import augment, crop, perhaps_flip
 from thrifty.data.frames import CachedFrames
 from thrifty.detectors.paper import Weights
-from thrifty.detectors.trainable import Trainable, trainable
+from thrifty.detectors.trainable import Staged, Trainable, trainable
 from thrifty.errors import TrainingError
 from thrifty.progress import Progress, Step, silent
 from thrifty.types import Annotations, Image, Record
@@ -113,8 +114,18 @@ def fit(
             optimiser, annealing(plan.settings, steps)
         )
         halved = plan.settings.precision == "bfloat16"
+        captured = None
+        if plan.device.startswith("cuda") and isinstance(kind, Staged):
+            kind.train(network)
+            captured = CapturedLoss(kind, network, halved=halved)
         learner = Learner(
-            kind, network, optimiser, schedule, halved=halved, clip=plan.settings.clip
+            kind,
+            network,
+            optimiser,
+            schedule,
+            halved=halved,
+            clip=plan.settings.clip,
+            captured=captured,
         )
         with progress(plan.title, steps, "steps") as step:
             for done in range(0, steps, an_epoch):
@@ -135,6 +146,7 @@ class Learner:
         schedule: Of the learning rate.
         halved: Compute in bfloat16 what stands that; weights stay float32.
         clip: Longest gradient; `None` for any.
+        captured: Computes loss and gradients on a GPU, where there is one and the kind allows it.
     """
 
     kind: Trainable
@@ -143,6 +155,19 @@ class Learner:
     schedule: torch.optim.lr_scheduler.LRScheduler
     halved: bool = False
     clip: float | None = None
+    captured: CapturedLoss | None = None
+
+    def gradients(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """The loss of a batch, whose gradients are left with the weights."""
+        device = next(self.network.parameters()).device
+        if self.captured is not None and isinstance(self.kind, Staged):
+            lesson = self.kind.lesson(batch.images, batch.drawn, rng, device)
+            return self.captured(lesson).clone()
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.halved):
+            loss = self.kind.loss(self.network, batch.on(device), batch.drawn, rng)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
 
 
 def train_one_epoch(
@@ -153,22 +178,28 @@ def train_one_epoch(
     Raises:
         TrainingError: The loss is NaN or infinite.
     """
-    network, device = learner.network, next(learner.network.parameters()).device
-    learner.kind.train(network)
+    learner.kind.train(learner.network)
+    before: Tensor | None = None
     for batch in epoch:
-        with torch.autocast(device.type, torch.bfloat16, enabled=learner.halved):
-            loss = learner.kind.loss(network, batch.on(device), batch.drawn, rng)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(
-                f"the training loss became {loss.item()}; lower 'learning_rate' in the recipe"
-            )
-        learner.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = learner.gradients(batch, rng)
+        # To ask a GPU for a number is to wait for it: it is asked for the last one while it works on this.
+        if before is not None:
+            _check(before)
         if learner.clip is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), learner.clip)
+            nn.utils.clip_grad_norm_(learner.network.parameters(), learner.clip)
         learner.optimiser.step()
         learner.schedule.step()
+        before = loss
         step()
+    if before is not None:
+        _check(before)
+
+
+def _check(loss: Tensor) -> None:
+    if not bool(torch.isfinite(loss)):
+        raise TrainingError(
+            f"the training loss became {loss.item()}; lower 'learning_rate' in the recipe"
+        )
 
 
 def make_optimiser(network: nn.Module, settings: TrainingSection) -> torch.optim.Optimizer:

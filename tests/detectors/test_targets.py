@@ -1,4 +1,6 @@
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -23,6 +25,36 @@ NOTHING = np.zeros((0, 4))
 SIZES = default_boxes(DetectorSection(preset=Preset.PAPER))
 
 
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """Targets as maps `KC x H x W`, to be looked at."""
+
+    targets: Targets
+
+    @property
+    def positive(self) -> np.ndarray:
+        return self._laid_out(self.targets.positive)
+
+    @property
+    def negative(self) -> np.ndarray:
+        return self._laid_out(self.targets.negative)
+
+    @property
+    def askable(self) -> np.ndarray:
+        size = math.prod(self.targets.shape)
+        return self.targets.askable(np.arange(size)).reshape(self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        heads, classes, *image = self.targets.shape
+        return heads * classes, *image
+
+    def _laid_out(self, places: np.ndarray) -> np.ndarray:
+        maps = np.zeros(self._shape, np.bool_)
+        maps.reshape(-1)[places] = True
+        return maps
+
+
 def targets_of(
     boxes: np.ndarray,
     ignored: np.ndarray,
@@ -30,11 +62,15 @@ def targets_of(
     height: int,
     width: int,
     rivals: float = 0.0,
-) -> Targets:
+) -> Dense:
     drawn = Annotations(
         np.concatenate([boxes, ignored]), ignore=np.arange(len(boxes) + len(ignored)) >= len(boxes)
     )
-    return make_targets(rivals, drawn, sizes, (height, width))
+    return Dense(make_targets(rivals, drawn, sizes, (height, width)))
+
+
+def sampled(dense: Sequence[Dense], rng: np.random.Generator) -> Asked:
+    return sample([one.targets for one in dense], 15, rng)
 
 
 def test_the_presets_pair_the_deepest_head_with_opposite_ends() -> None:
@@ -101,7 +137,7 @@ def test_what_is_asked_is_what_is_drawn_pixel_by_pixel() -> None:
     counts = np.zeros(targets.positive.shape)
     rounds = 60
     for seed in range(rounds):
-        asked = sample([targets], 15, np.random.default_rng(seed))
+        asked = sampled([targets], np.random.default_rng(seed))
         assert (asked.places.diff() > 0).all()
         counts.reshape(-1)[asked.places.numpy()] += 1
     for place in np.ndindex(*counts.shape):
@@ -130,14 +166,14 @@ def test_rare_successes_are_as_many_as_they_should_be_and_the_last_trial_is_one_
 
 def test_an_empty_image_gives_about_1500_negatives() -> None:
     empty = targets_of(NOTHING, NOTHING, SIZES, 240, 320)
-    asked = sample([empty], 15, np.random.default_rng(0))
+    asked = sampled([empty], np.random.default_rng(0))
     assert not asked.wanted.any()
     assert len(asked.places) == pytest.approx(1500, rel=0.1)
 
 
 def test_negatives_are_15_per_positive() -> None:
     targets = targets_of(np.array([[84.5, 52.5, 115.5, 107.5]]), NOTHING, SIZES, 400, 400)
-    asked = sample([targets], 15, np.random.default_rng(0))
+    asked = sampled([targets], np.random.default_rng(0))
     negatives = int((asked.wanted == 0).sum())
     assert negatives == pytest.approx(15 * 17 * 15, rel=0.1)
 
@@ -145,7 +181,7 @@ def test_negatives_are_15_per_positive() -> None:
 def test_each_head_of_each_image_weighs_one() -> None:
     empty = targets_of(NOTHING, NOTHING, SIZES, 100, 100)
     full = targets_of(np.array([[20.0, 20, 60, 90]]), NOTHING, SIZES, 100, 100)
-    _, weights = laid_out(sample([empty, full], 15, np.random.default_rng(0)))
+    _, weights = laid_out(sampled([empty, full], np.random.default_rng(0)))
     assert weights.sum((2, 3)).flatten().tolist() == pytest.approx([1.0] * 10)
 
 
@@ -160,7 +196,7 @@ def test_at_an_object_the_paper_asks_the_other_heads_for_a_zero_and_the_released
     assert paper.negative.sum() == 4 * 17 * 15
     assert not released.negative.any()
     assert np.array_equal(paper.askable, released.askable)
-    wanted, weights = laid_out(sample([paper], 15, np.random.default_rng(0)))
+    wanted, weights = laid_out(sampled([paper], np.random.default_rng(0)))
     assert (weights[0, :, 80, 100] > 0).all()
     assert wanted[0, :, 80, 100].tolist() == [0, 0, 0, 0, 1]
 
@@ -195,7 +231,7 @@ def test_several_classes_are_asked_one_by_one(asked: float) -> None:
     drawn = Annotations(
         np.array([[84.5, 52.5, 115.5, 107.5], [150.0, 150, 181, 205]]), np.array([2, 0])
     )
-    targets = make_targets(asked, drawn, SIZES, (240, 240), classes=3)
+    targets = Dense(make_targets(asked, drawn, SIZES, (240, 240), classes=3))
     head = 4
     assert targets.positive.shape == (15, 240, 240)
     there = targets.positive[:, 80, 100].reshape(5, 3)
@@ -205,7 +241,7 @@ def test_several_classes_are_asked_one_by_one(asked: float) -> None:
     assert rivals[head].tolist() == [True, True, False]
     assert rivals[:4].all() == bool(asked)
     assert targets.positive[:, 177, 165].reshape(5, 3)[head].tolist() == [True, False, False]
-    _, weights = laid_out(sample([targets], 15, np.random.default_rng(0)))
+    _, weights = laid_out(sampled([targets], np.random.default_rng(0)))
     by_head = weights.reshape(5, 3, 240, 240).sum((1, 2, 3))
     assert by_head.tolist() == pytest.approx([1.0] * 5)
 
@@ -213,5 +249,6 @@ def test_several_classes_are_asked_one_by_one(asked: float) -> None:
 def test_with_one_class_it_does_not_matter_what_objects_are_called() -> None:
     box = np.array([[84.5, 52.5, 115.5, 107.5]])
     for kind in (0, 7):
-        targets = make_targets(math.inf, Annotations(box, np.array([kind])), SIZES, (200, 200))
+        one = Annotations(box, np.array([kind]))
+        targets = Dense(make_targets(math.inf, one, SIZES, (200, 200)))
         assert targets.positive[4, 80, 100]

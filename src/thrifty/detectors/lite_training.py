@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from thrifty.data.augmentation import inside_window, place_window
 from thrifty.detectors import lite
 from thrifty.detectors.loss import detection_loss
 from thrifty.detectors.network import LiteNetwork
-from thrifty.detectors.paper_training import TrainablePaper
+from thrifty.detectors.paper_training import Lesson, TrainablePaper
 from thrifty.types import Annotations, BoolArray
 
 
@@ -37,28 +38,37 @@ class TrainableLite(TrainablePaper):
         super().__init__(settings, training)
         self._backbone = lite.remembering()
 
-    def loss(
+    def lesson(
         self,
-        network: nn.Module,
-        images: Tensor | Sequence[Tensor],
+        images: Any,  # noqa: ANN401 - as of `Trainable.loss`
         drawn: Sequence[Annotations],
         rng: np.random.Generator,
-    ) -> Tensor:
-        """Equation 7 without its last term, of a window of each picture."""
-        if not isinstance(network, LiteNetwork):
-            raise TypeError(f"{type(network).__name__} is no network of this kind")
+        device: torch.device,
+    ) -> Lesson:
+        """Features in a window of each picture, and what is asked there."""
         cells = _window([image.shape[-2:] for image in images], self._training.crop)
         size = (cells[0] * lite.CELL, cells[1] * lite.CELL)
         windows = [
-            self._cut(image, one, cells, rng) for image, one in zip(images, drawn, strict=True)
+            self._cut(image, one, cells, rng, device)
+            for image, one in zip(images, drawn, strict=True)
         ]
         levels = zip(*(levels for levels, _ in windows), strict=True)
-        nodes = [torch.stack(level).float() for level in levels]
-        asked = self._asked([one for _, one in windows], size, rng)
-        return detection_loss(network.heads(nodes), asked.to(nodes[0].device))
+        nodes = tuple(torch.stack([part.float() for part in level]) for level in levels)
+        return Lesson(nodes, self._asked([one for _, one in windows], size, rng).to(device))
+
+    def loss_of(self, network: nn.Module, lesson: Lesson) -> Tensor:
+        """Equation 7 without its last term, of a window of each picture."""
+        if not isinstance(network, LiteNetwork):
+            raise TypeError(f"{type(network).__name__} is no network of this kind")
+        return detection_loss(network.heads(lesson.seen), lesson.asked)
 
     def _cut(
-        self, image: Tensor, drawn: Annotations, cells: tuple[int, int], rng: np.random.Generator
+        self,
+        image: Tensor,
+        drawn: Annotations,
+        cells: tuple[int, int],
+        rng: np.random.Generator,
+        device: torch.device,
     ) -> tuple[list[Tensor], Annotations]:
         """Features in a window, and what is drawn there; beyond the picture's end nothing is asked."""
         height, width = image.shape[-2:]
@@ -67,17 +77,13 @@ class TrainableLite(TrainablePaper):
         top, left = place_window(
             whole, drawn, size, self._training.crop_around_objects, rng, lite.CELL
         )
-        padded = lite.whole_cells(
-            [level[None] for level in self._backbone.of(image)], height, width
-        )
         levels = [
             level[
-                0,
                 :,
                 top // stride : (top + size[0]) // stride,
                 left // stride : (left + size[1]) // stride,
             ]
-            for level, stride in zip(padded, lite.STRIDES, strict=True)
+            for level, stride in zip(self._backbone.of(image, device), lite.STRIDES, strict=True)
         ]
         beyond = np.array([[0, height, whole[1], whole[0]], [width, 0, whole[1], whole[0]]], float)
         ends = Annotations(beyond, np.zeros(2, np.int64), np.ones(2, np.bool_))

@@ -223,6 +223,9 @@ class FiveHeads(nn.Module, ABC):
         over: What is normalised over.
     """
 
+    remembers = False
+    """Whether `nodes` looks up pictures that it has seen before."""
+
     def __init__(
         self,
         decoder: Decoder,
@@ -261,6 +264,12 @@ class FiveHeads(nn.Module, ABC):
     def heads(self, nodes: Sequence[Tensor]) -> list[Tensor]:
         """As `forward`, from the nodes on."""
         return [self.logits(level) for level in self._levels(nodes)]
+
+    def fuse(self) -> None:
+        """Have torch.compile make fewer, larger operations of everything that is computed anew for each picture."""
+        self.heads = torch.compile(self.heads)  # type: ignore[method-assign]
+        if not self.remembers:
+            self.nodes = torch.compile(self.nodes)  # type: ignore[method-assign]
 
     def features(self, images: Tensor) -> list[Tensor]:
         """What the shared logits are computed from: five tensors `B x D x h x w`, as `forward`."""
@@ -325,6 +334,7 @@ class LiteNetwork(FiveHeads):
                 module.reset_parameters()
         nn.init.constant_(self.logits.bias, _PRIOR)  # type: ignore[arg-type]
         self.backbone = None if frozen else lite.pretrained()
+        self.remembers = frozen
 
     def nodes(self, images: Tensor) -> Sequence[Tensor]:
         """The backbone's last layers at each stride, and one before at stride 16."""

@@ -76,10 +76,12 @@ class PaperDetector:
         """
         images = stack([frame.image for frame in frames]).to(self._device)
         height, width = images.shape[-2:]
-        maps = self._maps(self._network(images), height, width)
+        with self._precision():
+            maps = self._maps(self._network(images), height, width)
         if not self._settings.double_evaluation:
             return maps
-        mirrored = self._maps(self._network(images.flip(-1)), height, width)
+        with self._precision():
+            mirrored = self._maps(self._network(images.flip(-1)), height, width)
         mean = (maps.probabilities() + mirrored.probabilities().flip(-1)) / 2
         levels = torch.split(mean, self._settings.class_count, dim=1)
         return ClassMaps(levels, height, width, MapKind.PROBABILITIES)
@@ -100,7 +102,8 @@ class PaperDetector:
         """
         images = stack([frame.image for frame in frames]).to(self._device)
         height, width = images.shape[-2:]
-        features = self._network.features(images)
+        with self._precision():
+            features = [level.float() for level in self._network.features(images)]
         masks = channel_masks(count, features[0].shape[1], drop).to(features[0])
         return [
             self._maps(
@@ -114,7 +117,14 @@ class PaperDetector:
     def _maps(self, levels: Sequence[Tensor], height: int, width: int) -> ClassMaps:
         rows, columns = self._network.span(height, width)
         spans = ((float(rows), float(columns)),) * len(levels)
-        return ClassMaps(tuple(levels), height, width, spans=spans)
+        return ClassMaps(tuple(level.float() for level in levels), height, width, spans=spans)
+
+    def _precision(self) -> torch.autocast:
+        wanted = self._settings.precision
+        device = torch.device(self._device).type
+        if wanted == "float32":
+            return torch.autocast(device, enabled=False)
+        return torch.autocast(device, getattr(torch, wanted))
 
     @torch.inference_mode()
     def features(self, frames: Sequence[Frame], layer: Literal["last", "deep"]) -> Tensor:
@@ -124,7 +134,8 @@ class PaperDetector:
             DataError: As `class_maps`.
         """
         images = stack([frame.image for frame in frames]).to(self._device)
-        return self._network.features(images)[0 if layer == "deep" else -1]
+        with self._precision():
+            return self._network.features(images)[0 if layer == "deep" else -1].float()
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Boxes in pixels of the stored frames, surest first.
@@ -146,11 +157,16 @@ def make_network(settings: DetectorSection) -> FiveHeads:
     Raises:
         CapabilityError: The weights of a backbone are not installed.
     """
+    network: FiveHeads
     if settings.backbone is None:
-        return PaperNetwork(settings.preset, settings.width, settings.class_count)
-    return LiteNetwork(
-        settings.preset, settings.width, settings.class_count, frozen=settings.freeze
-    )
+        network = PaperNetwork(settings.preset, settings.width, settings.class_count)
+    else:
+        network = LiteNetwork(
+            settings.preset, settings.width, settings.class_count, frozen=settings.freeze
+        )
+    if settings.compile:
+        network.fuse()
+    return network
 
 
 def stack(images: Sequence[Image]) -> Tensor:

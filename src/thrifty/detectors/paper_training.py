@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from thrifty.config import DetectorSection, TrainingSection
@@ -12,6 +15,24 @@ from thrifty.detectors.loss import detection_loss
 from thrifty.detectors.paper import PaperDetector, check_size, make_network
 from thrifty.detectors.targets import Asked, default_boxes, make_targets, rivals_of, sample
 from thrifty.types import Annotations, Need
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """A batch as the network sees it.
+
+    Attributes:
+        seen: What it is computed from.
+        asked: What it should say.
+    """
+
+    seen: tuple[Tensor, ...]
+    asked: Asked
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that it consists of."""
+        return *self.seen, self.asked.places, self.asked.wanted, self.asked.weights
 
 
 class TrainablePaper:
@@ -40,15 +61,30 @@ class TrainablePaper:
     def loss(
         self,
         network: nn.Module,
-        images: Tensor,
+        images: Any,  # noqa: ANN401 - as of `Trainable.loss`
         drawn: Sequence[Annotations],
         rng: np.random.Generator,
     ) -> Tensor:
         """Equation 7 without its last term, which the optimiser applies as weight decay."""
+        device = next(network.parameters()).device
+        return self.loss_of(network, self.lesson(images, drawn, rng, device))
+
+    def lesson(
+        self,
+        images: Any,  # noqa: ANN401 - as of `Trainable.loss`
+        drawn: Sequence[Annotations],
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> Lesson:
+        """The images, and what is asked of them."""
         height, width = images.shape[-2:]
         check_size(height, width)
-        asked = self._asked(drawn, (height, width), rng).to(images.device)
-        return detection_loss(network(images.contiguous()), asked)
+        asked = self._asked(drawn, (height, width), rng)
+        return Lesson((images.to(device, non_blocking=True).contiguous(),), asked.to(device))
+
+    def loss_of(self, network: nn.Module, lesson: Lesson) -> Tensor:
+        """As `loss`."""
+        return detection_loss(network(*lesson.seen), lesson.asked)
 
     def _asked(
         self, drawn: Sequence[Annotations], size: tuple[int, int], rng: np.random.Generator

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from thrifty import boxes as geometry
 from thrifty.config import DetectorSection, Preset
@@ -73,19 +74,28 @@ def assign(boxes: FloatArray, sizes: FloatArray) -> IntArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """Per head, class and pixel: `KC x H x W` bool each, a head's classes side by side; none is true in two of them.
+    """What one image asks, by index into its flattened `K x C x H x W`, a head's classes side by side.
 
     Attributes:
-        positive: Asked for a one.
-        negative: Asked for a zero in any case.
-        askable: May be drawn as a negative.
-        heads: K.
+        shape: K, C, H, W.
+        positive: Asked for a one: ascending int64.
+        negative: Asked for a zero in any case: likewise, none of them positive.
+        cleared: First row, row past the last, first column, column past the last of each patch in which nothing else is
+            asked of any head: `M x 4` int64. Every index above lies in one.
     """
 
-    positive: BoolArray
-    negative: BoolArray
-    askable: BoolArray
-    heads: int
+    shape: tuple[int, int, int, int]
+    positive: IntArray
+    negative: IntArray
+    cleared: IntArray
+
+    def askable(self, places: IntArray) -> BoolArray:
+        """Which pixels may be drawn as negatives: `N` of `N` indices."""
+        height, width = self.shape[2:]
+        row, column = np.divmod(places % (height * width), width)
+        top, bottom, left, right = self.cleared.T[:, :, None]
+        inside = (row >= top) & (row < bottom) & (column >= left) & (column < right)
+        return ~np.asarray(inside.any(axis=0))
 
 
 def make_targets(
@@ -95,11 +105,11 @@ def make_targets(
     image: tuple[int, int],
     classes: int = 1,
 ) -> Targets:
-    """Draw the patches of one image.
+    """Lay the patches of one image.
 
     With sides d, an object's cleared patch reaches `5 + floor(sqrt(2 d))` pixels to each side of its centre in all
-    heads, and its positive patch `5 + floor(sqrt(0.2 d))` in its own. All patches are cleared before any positive
-    is set, so the order of the objects does not matter. The fitting head is asked for zeros of the other classes.
+    heads, and its positive patch `5 + floor(sqrt(0.2 d))` in its own. What one object asks no other's cleared patch takes back, so
+    the order of the objects does not matter. The fitting head is asked for zeros of the other classes.
 
     Args:
         rivals: Other heads are asked for a zero at an object that they fit less well than this (IoU); those that fit it as well are
@@ -111,39 +121,45 @@ def make_targets(
     """
     heads, boxes = len(sizes), drawn.objects
     shape = (heads, classes, *image)
-    positive, askable = np.zeros(shape, dtype=np.bool_), np.ones(shape, dtype=np.bool_)
-    for box in drawn.boxes[drawn.ignore]:
-        askable[(..., *_inside(box))] = False
-    for box in boxes:
-        askable[(..., *_patch(box, 2.0))] = False
+    nothing = np.zeros(0, np.int64)
+    cleared = [_inside(box, image) for box in drawn.boxes[drawn.ignore]]
+    cleared += [_patch(box, 2.0, image) for box in boxes]
     kinds = drawn.classes[~drawn.ignore] if classes > 1 else np.zeros(len(boxes), dtype=np.int64)
-    negative = np.zeros(shape, dtype=np.bool_)
+    positive, negative = [nothing], [nothing]
     for box, fit, kind in zip(boxes, fits(boxes, sizes), kinds, strict=True):
-        head, patch = int(fit.argmax()), _patch(box, 0.2)
-        positive[(head, kind, *patch)] = True
-        for asked in {head, *np.flatnonzero(fit < rivals).tolist()}:
-            negative[(asked, slice(None), *patch)] = True
-    negative &= ~positive
-    askable &= ~positive & ~negative
-    flat = (heads * classes, *image)
-    return Targets(positive.reshape(flat), negative.reshape(flat), askable.reshape(flat), heads)
+        head = int(fit.argmax())
+        top, bottom, left, right = _patch(box, 0.2, image)
+        pixels = np.add.outer(np.arange(top, bottom) * image[1], np.arange(left, right)).ravel()
+        planes = np.unique([head, *np.flatnonzero(fit < rivals)])[:, None] * classes
+        asked = (planes + np.arange(classes)).ravel() * (image[0] * image[1])
+        positive.append((head * classes + kind) * (image[0] * image[1]) + pixels)
+        negative.append(np.add.outer(asked, pixels).ravel())
+    ones = np.unique(np.concatenate(positive))
+    zeros = np.setdiff1d(np.concatenate(negative), ones)
+    return Targets(shape, ones, zeros, np.array(cleared, np.int64).reshape(-1, 4))
 
 
-def _patch(box: FloatArray, factor: float) -> tuple[slice, slice]:
-    """Rows and columns around a box's centre; what falls outside the image is cut off by slicing."""
+Span = tuple[int, int, int, int]
+
+
+def _patch(box: FloatArray, factor: float, image: tuple[int, int]) -> Span:
+    """Rows and columns around a box's centre, cut off where the image ends."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     reach_x = 5 + math.floor(math.sqrt(factor * (box[2] - box[0])))
     reach_y = 5 + math.floor(math.sqrt(factor * (box[3] - box[1])))
-    return _span(math.floor(y), reach_y), _span(math.floor(x), reach_x)
+    row, column = math.floor(y), math.floor(x)
+    rows = _cut(row - reach_y, row + reach_y + 1, image[0])
+    return (*rows, *_cut(column - reach_x, column + reach_x + 1, image[1]))
 
 
-def _span(centre: int, reach: int) -> slice:
-    return slice(max(0, centre - reach), max(0, centre + reach + 1))
+def _inside(box: FloatArray, image: tuple[int, int]) -> Span:
+    rows = _cut(math.floor(box[1]), math.ceil(box[3]), image[0])
+    return (*rows, *_cut(math.floor(box[0]), math.ceil(box[2]), image[1]))
 
 
-def _inside(box: FloatArray) -> tuple[slice, slice]:
-    left, top, right, bottom = (max(0.0, float(value)) for value in box)
-    return slice(math.floor(top), math.ceil(bottom)), slice(math.floor(left), math.ceil(right))
+def _cut(first: int, end: int, length: int) -> tuple[int, int]:
+    first = min(max(first, 0), length)
+    return first, min(max(end, first), length)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,9 +169,9 @@ class Asked:
     Attributes:
         shape: B, KC, H, W.
         heads: K.
-        places: Index of each pixel into the flattened batch: `N` int64, ascending.
+        places: Index of each pixel into the flattened batch: `N` int64, ascending but for padding at the end.
         wanted: What it should say: `N` float32, 0 or 1.
-        weights: What it weighs: `N` float32, > 0, summing to one in every head of every image.
+        weights: What it weighs: `N` float32, >= 0, summing to one in every head of every image.
     """
 
     shape: tuple[int, int, int, int]
@@ -172,6 +188,12 @@ class Asked:
             wanted=self.wanted.to(device),
             weights=self.weights.to(device),
         )
+
+    def padded(self, count: int) -> Asked:
+        """As many pixels as wanted, at least those there are; what is added weighs nothing."""
+        missing = (0, count - len(self.places))
+        parts = (self.places, self.wanted, self.weights)
+        return Asked(self.shape, self.heads, *(F.pad(part, missing) for part in parts))
 
     def dense(self, values: Tensor) -> Tensor:
         """Values of the pixels laid out as maps, zero elsewhere: `B x KC x H x W`."""
@@ -192,20 +214,21 @@ def sample(targets: Sequence[Targets], negatives: float, rng: np.random.Generato
     """
     places, wanted, weights = [], [], []
     for index, target in enumerate(targets):
-        size, heads = target.positive.size, target.heads
-        positive, askable = target.positive.reshape(-1), target.askable.reshape(-1)
-        share = max(_FEWEST_POSITIVES, int(positive.sum())) * negatives / size
+        size, heads = math.prod(target.shape), target.shape[0]
+        share = max(_FEWEST_POSITIVES, len(target.positive)) * negatives / size
         drawn = bernoulli(size, share, rng)
-        always = np.flatnonzero((target.positive | target.negative).reshape(-1))
-        asked = np.sort(np.concatenate([always, drawn[askable[drawn]]]))
-        head = asked // (size // heads)
+        drawn = drawn[target.askable(drawn)]
+        asked = np.concatenate([target.positive, target.negative, drawn])
+        order = np.argsort(asked)
+        head = asked[order] // (size // heads)
         each = 1 / np.maximum(np.bincount(head, minlength=heads), 1)
-        places.append(asked + index * size)
-        wanted.append(positive[asked].astype(np.float32))
+        places.append(asked[order] + index * size)
+        wanted.append((order < len(target.positive)).astype(np.float32))
         weights.append(each[head].astype(np.float32))
+    heads, classes, height, width = targets[0].shape
     return Asked(
-        (len(targets), *targets[0].positive.shape),
-        targets[0].heads,
+        (len(targets), heads * classes, height, width),
+        heads,
         *(torch.from_numpy(np.concatenate(parts)) for parts in (places, wanted, weights)),
     )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from thrifty.config import DetectorSection, TrainingSection
 from thrifty.detectors.lite_training import TrainableLite
-from thrifty.detectors.paper_training import TrainablePaper
+from thrifty.detectors.paper_training import Lesson, TrainablePaper
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.torchvision import need_torchvision
 from thrifty.detectors.transformers_training import TrainableTransformers
@@ -66,6 +67,25 @@ class Trainable(Protocol):
         Raises:
             DataError: The weights do not fit.
         """
+        ...
+
+
+@runtime_checkable
+class Staged(Trainable, Protocol):
+    """A kind whose loss falls into what the host does and what is numbers on a device alone, which a GPU can repeat from a record."""
+
+    def lesson(
+        self,
+        images: Any,  # noqa: ANN401 - as of `Trainable.loss`
+        drawn: Sequence[Annotations],
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> Lesson:
+        """What the loss is computed from: all that asks for chance, or for labels; images in main memory, the result on a device."""
+        ...
+
+    def loss_of(self, network: nn.Module, lesson: Lesson) -> Tensor:
+        """What is to be made small, from there."""
         ...
 
 
