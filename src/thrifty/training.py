@@ -7,8 +7,11 @@ passes over the labelled frames, with a learning rate that falls exponentially f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,11 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thrifty.captured import CapturedLoss
 from thrifty.config import DetectorSection, TrainingSection
 from thrifty.data.augmentation import augment, crop, perhaps_flip
 from thrifty.data.frames import CachedFrames
+from thrifty.detectors.captured import CapturedLoss
 from thrifty.detectors.paper import Weights
+from thrifty.detectors.paper_training import Lesson
 from thrifty.detectors.trainable import Staged, Trainable, trainable
 from thrifty.errors import TrainingError
 from thrifty.progress import Progress, Step, silent
@@ -56,6 +60,8 @@ class Plan:
         device: Where to train.
         title: What the progress bar says.
         steps: How many, whatever the number of examples, in place of `epochs`.
+        threads: That make batches while the network learns from the last one; 0 makes each when it is wanted. The outcome is the
+            same.
     """
 
     detector: DetectorSection
@@ -66,6 +72,7 @@ class Plan:
     device: str = "cpu"
     title: str = "training"
     steps: int | None = None
+    threads: int = 0
 
 
 def fit(
@@ -105,7 +112,9 @@ def fit(
         network = kind.network()
         if start is not None:
             network.load_state_dict(start)
-        network.to(plan.device)
+        on_gpu = plan.device.startswith("cuda")
+        # The layout in which a GPU multiplies matrices of half precision without turning them around first.
+        network.to(plan.device, memory_format=torch.channels_last if on_gpu else None)  # type: ignore[call-overload]
         drawn = len(examples) + _replays(plan.settings.replay, examples, earlier)
         an_epoch = math.ceil(drawn / plan.settings.batch)
         steps = plan.steps or an_epoch * plan.epochs
@@ -115,8 +124,7 @@ def fit(
         )
         halved = plan.settings.precision == "bfloat16"
         captured = None
-        if plan.device.startswith("cuda") and isinstance(kind, Staged):
-            kind.train(network)
+        if on_gpu and isinstance(kind, Staged):
             captured = CapturedLoss(kind, network, halved=halved)
         learner = Learner(
             kind,
@@ -131,7 +139,7 @@ def fit(
             for done in range(0, steps, an_epoch):
                 mixed = replayed(plan.settings.replay, examples, earlier, rng)
                 epoch = islice(batches(plan, frames, mixed, rng), steps - done)
-                train_one_epoch(learner, epoch, rng, step)
+                train_one_epoch(learner, epoch, step)
     return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
 
 
@@ -157,22 +165,19 @@ class Learner:
     clip: float | None = None
     captured: CapturedLoss | None = None
 
-    def gradients(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+    def gradients(self, batch: Batch) -> Tensor:
         """The loss of a batch, whose gradients are left with the weights."""
+        if self.captured is not None and batch.lesson is not None:
+            return self.captured(batch.lesson).clone()
         device = next(self.network.parameters()).device
-        if self.captured is not None and isinstance(self.kind, Staged):
-            lesson = self.kind.lesson(batch.images, batch.drawn, rng, device)
-            return self.captured(lesson).clone()
         with torch.autocast(device.type, torch.bfloat16, enabled=self.halved):
-            loss = self.kind.loss(self.network, batch.on(device), batch.drawn, rng)
+            loss = self.kind.loss(self.network, batch.on(device), batch.drawn, batch.rng)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
 
-def train_one_epoch(
-    learner: Learner, epoch: Iterator[Batch], rng: np.random.Generator, step: Step
-) -> None:
+def train_one_epoch(learner: Learner, epoch: Iterator[Batch], step: Step) -> None:
     """One pass over the examples.
 
     Raises:
@@ -181,7 +186,7 @@ def train_one_epoch(
     learner.kind.train(learner.network)
     before: Tensor | None = None
     for batch in epoch:
-        loss = learner.gradients(batch, rng)
+        loss = learner.gradients(batch)
         # To ask a GPU for a number is to wait for it: it is asked for the last one while it works on this.
         if before is not None:
             _check(before)
@@ -231,10 +236,14 @@ class Batch:
     Attributes:
         images: `B x 3 x H x W` uint8, channels last in memory; for a kind that takes whole pictures, B of `3 x H x W`.
         drawn: Labels in pixels of the images.
+        rng: The chance that its loss may ask for.
+        lesson: What a loss on a GPU is computed from, where its kind makes that beforehand.
     """
 
     images: Tensor | Sequence[Tensor]
     drawn: Sequence[Annotations]
+    rng: np.random.Generator
+    lesson: Lesson | None = None
 
     def on(self, device: torch.device) -> Tensor | Sequence[Tensor]:
         """The images on a device."""
@@ -265,26 +274,51 @@ def batches(
 ) -> Iterator[Batch]:
     """All examples once, in random order."""
     order = rng.permutation(len(examples))
-    for first in range(0, len(order), plan.settings.batch):
-        members = [examples[index] for index in order[first : first + plan.settings.batch]]
-        yield _make_batch(plan, frames, members, rng)
+
+    def makers() -> Iterator[Callable[[], Batch]]:
+        for first in range(0, len(order), plan.settings.batch):
+            members = [examples[index] for index in order[first : first + plan.settings.batch]]
+            # Chance of its own, so that it does not matter which batch is made first.
+            yield partial(_make_batch, plan, frames, members, rng.spawn(1)[0])
+
+    return _made(makers(), plan.threads)
+
+
+def _made(makers: Iterator[Callable[[], Batch]], threads: int) -> Iterator[Batch]:
+    if not threads:
+        yield from (make() for make in makers)
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="batches") as pool:
+        waiting = deque(pool.submit(make) for make in islice(makers, 2 * threads))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(make) for make in islice(makers, 1))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _make_batch(
     plan: Plan, frames: CachedFrames, members: Sequence[Example], rng: np.random.Generator
 ) -> Batch:
+    kind = trainable(plan.detector, plan.settings)
     pictures = [_picture(frames, example) for example in members]
     if plan.augmented:
         change = perhaps_flip if plan.settings.augment == "flip" else augment
         pictures = [change(image, drawn, rng) for image, drawn in pictures]
+    images: Tensor | Sequence[Tensor]
+    if kind.takes_whole:
+        images = [torch.from_numpy(image.copy()).permute(2, 0, 1) for image, _ in pictures]
+    else:
+        size = _window([image.shape for image, _ in pictures], plan.settings.crop)
+        around = plan.settings.crop_around_objects
+        pictures = [crop(image, drawn, size, rng, around) for image, drawn in pictures]
+        images = torch.from_numpy(np.stack([image for image, _ in pictures])).permute(0, 3, 1, 2)
     labels = [drawn for _, drawn in pictures]
-    if trainable(plan.detector, plan.settings).takes_whole:
-        return Batch([torch.from_numpy(image).permute(2, 0, 1) for image, _ in pictures], labels)
-    size = _window([image.shape for image, _ in pictures], plan.settings.crop)
-    around = plan.settings.crop_around_objects
-    pictures = [crop(image, drawn, size, rng, around) for image, drawn in pictures]
-    images = torch.from_numpy(np.stack([image for image, _ in pictures]))
-    return Batch(images.permute(0, 3, 1, 2), [drawn for _, drawn in pictures])
+    if not plan.device.startswith("cuda") or not isinstance(kind, Staged):
+        return Batch(images, labels, rng)
+    lesson = kind.lesson(images, labels, rng, torch.device(plan.device))
+    return Batch(images, labels, rng, lesson)
 
 
 def _window(shapes: Sequence[tuple[int, ...]], wanted: tuple[int, int] | None) -> tuple[int, int]:

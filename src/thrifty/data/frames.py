@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -128,19 +129,21 @@ class CachedFrames:
         self._limit = limit
         self._held = 0
         self._cache: OrderedDict[str, Frame] = OrderedDict()
+        self._lock = Lock()
 
     def load(self, record: Record) -> Frame:
-        """As `FrameSet.load`."""
-        if record.id in self._cache:
-            self._cache.move_to_end(record.id)
-            return self._cache[record.id]
-        frame = self._frames.load(record)
-        self._cache[record.id] = frame
-        self._held += frame.image.nbytes
-        while self._held > self._limit and len(self._cache) > 1:
-            _, dropped = self._cache.popitem(last=False)
-            self._held -= dropped.image.nbytes
-        return frame
+        """As `FrameSet.load`; from any thread, one after the other."""
+        with self._lock:
+            if record.id in self._cache:
+                self._cache.move_to_end(record.id)
+                return self._cache[record.id]
+            frame = self._frames.load(record)
+            self._cache[record.id] = frame
+            self._held += frame.image.nbytes
+            while self._held > self._limit and len(self._cache) > 1:
+                _, dropped = self._cache.popitem(last=False)
+                self._held -= dropped.image.nbytes
+            return frame
 
 
 def in_time_order(records: Sequence[Record]) -> tuple[Record, ...]:

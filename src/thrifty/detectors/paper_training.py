@@ -80,7 +80,10 @@ class TrainablePaper:
         height, width = images.shape[-2:]
         check_size(height, width)
         asked = self._asked(drawn, (height, width), rng)
-        return Lesson((images.to(device, non_blocking=True).contiguous(),), asked.to(device))
+        images = images.to(device)
+        # A GPU wants the channels of a pixel side by side, as pictures have them; our network on a CPU does not.
+        seen = images if device.type == "cuda" else images.contiguous()
+        return Lesson((seen,), asked.to(device))
 
     def loss_of(self, network: nn.Module, lesson: Lesson) -> Tensor:
         """As `loss`."""

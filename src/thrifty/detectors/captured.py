@@ -66,12 +66,13 @@ class CapturedLoss:
                 self._pass(lesson)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._memory):
+        # Other threads go on making batches.
+        with torch.cuda.graph(graph, pool=self._memory, capture_error_mode="thread_local"):
             loss = self._pass(lesson)
         return _Record(graph, lesson, loss)
 
     def _pass(self, lesson: Lesson) -> Tensor:
-        torch._foreach_zero_(self._gradients)  # noqa: SLF001 - as torch's own optimisers do
+        torch._foreach_zero_(self._gradients)
         # Weights that were made smaller for one pass must be made smaller again in each.
         with torch.autocast("cuda", torch.bfloat16, enabled=self._halved, cache_enabled=False):
             loss = self._kind.loss_of(self._network, lesson)
