@@ -11,7 +11,7 @@ import numpy as np
 from thrifty.config import DetectorSection, EvaluationSection
 from thrifty.data.frames import FrameSet
 from thrifty.detectors.protocol import Detector
-from thrifty.engine.local import map_frames
+from thrifty.engine.local import BATCH, map_frames
 from thrifty.errors import DataError
 from thrifty.evaluation.average_precision import Precision, average_precision
 from thrifty.evaluation.miss_rate import Curve
@@ -35,7 +35,11 @@ class Verdict:
 
 
 def detect_all(
-    detector: Detector, frames: FrameSet, records: Sequence[Record], step: Step
+    detector: Detector,
+    frames: FrameSet,
+    records: Sequence[Record],
+    step: Step,
+    batch: int = BATCH,
 ) -> dict[str, Detections]:
     """What a detector finds in frames, by record id.
 
@@ -43,7 +47,7 @@ def detect_all(
         DataError: A frame cannot be decoded.
     """
     found: dict[str, Detections] = {}
-    for result in map_frames(detector.detect, frames, records, step):
+    for result in map_frames(detector.detect, frames, records, step, batch):
         if isinstance(result, Unreadable):
             raise DataError(f"{result.reason} (it could be decoded before)")
         found[result[0].id] = result[1]

@@ -30,6 +30,8 @@ from thrifty.errors import TrainingError
 from thrifty.progress import Progress, Step, silent
 from thrifty.types import Annotations, Image, Record
 
+_THREADS = 4
+"""That make batches while a GPU learns from the last one; the outcome is that of none."""
 _RMSPROP_DECAY = 0.9
 _MOMENTUM = 0.9
 
@@ -60,8 +62,6 @@ class Plan:
         device: Where to train.
         title: What the progress bar says.
         steps: How many, whatever the number of examples, in place of `epochs`.
-        threads: That make batches while the network learns from the last one; 0 makes each when it is wanted. The outcome is the
-            same.
     """
 
     detector: DetectorSection
@@ -72,7 +72,6 @@ class Plan:
     device: str = "cpu"
     title: str = "training"
     steps: int | None = None
-    threads: int = 0
 
 
 def fit(
@@ -272,7 +271,7 @@ def _replays(share: float, examples: Sequence[Example], earlier: Sequence[Exampl
 def batches(
     plan: Plan, frames: CachedFrames, examples: Sequence[Example], rng: np.random.Generator
 ) -> Iterator[Batch]:
-    """All examples once, in random order."""
+    """All examples once, in random order; for a GPU they are made ahead, in threads."""
     order = rng.permutation(len(examples))
 
     def makers() -> Iterator[Callable[[], Batch]]:
@@ -281,7 +280,7 @@ def batches(
             # Chance of its own, so that it does not matter which batch is made first.
             yield partial(_make_batch, plan, frames, members, rng.spawn(1)[0])
 
-    return _made(makers(), plan.threads)
+    return _made(makers(), _THREADS if plan.device.startswith("cuda") else 0)
 
 
 def _made(makers: Iterator[Callable[[], Batch]], threads: int) -> Iterator[Batch]:

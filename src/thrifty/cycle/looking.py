@@ -18,7 +18,7 @@ from thrifty.data.frames import FrameSet
 from thrifty.data.motion import Odometer
 from thrifty.data.similarity import fingerprint
 from thrifty.detectors.viewing import look
-from thrifty.engine.local import map_frames
+from thrifty.engine.local import map_frames, usual_batch
 from thrifty.store.schema import Artifact, Key, UnreadableRow
 from thrifty.store.store import Outcome
 from thrifty.strategies.catalogue import rules_of, surroundings
@@ -170,7 +170,8 @@ class _Looker:
         broken: list[Unreadable] = []
         title = f"{describe(self._key)}: {doing}"
         with self._context.progress(title, len(records), "frames") as step:
-            for result in map_frames(observe, frames, records, step):
+            batch = usual_batch(self._context.device)
+            for result in map_frames(observe, frames, records, step, batch):
                 if isinstance(result, Unreadable):
                     broken.append(result)
                 else:

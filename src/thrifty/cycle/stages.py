@@ -15,6 +15,7 @@ from thrifty.cycle.looking import observed_by, pictures_seen, score
 from thrifty.cycle.memory import candidates_of, chosen_of, describe, earlier_of, labels_before
 from thrifty.data.frames import CachedFrames
 from thrifty.detectors.paper import load_weights
+from thrifty.engine.local import usual_batch
 from thrifty.errors import BudgetError, DataError, FrameError
 from thrifty.judging import detect_all, judge
 from thrifty.selection.budget import Budget
@@ -175,7 +176,8 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
     detector, test = context.detector(key), context.test
     records = context.readable(test.frames, SURVEY)
     with context.progress(f"{describe(key)}: evaluating", len(records), "frames") as step:
-        found = detect_all(detector, test.frames, records, step)
+        batch = usual_batch(context.device)
+        found = detect_all(detector, test.frames, records, step, batch)
     verdict = judge(found, test.labels, context.recipe.detector, context.recipe.evaluation)
     curve, precision = verdict.curve, verdict.precision
     row = EvaluationRow(

@@ -23,7 +23,13 @@ Item = TypeVar("Item")
 Maps = TypeVar("Maps")
 Bad = TypeVar("Bad")
 BATCH = 4
+_ON_GPU = 32
 _AHEAD = 2
+
+
+def usual_batch(device: str) -> int:
+    """Frames that a detector sees at once: few fit a processor's cache, many keep a GPU busy."""
+    return _ON_GPU if device.startswith("cuda") else BATCH
 
 
 def map_frames(

@@ -14,7 +14,7 @@ from thrifty.config import DetectorSection, StreetSource, TrainingSection
 from thrifty.data.frames import CachedFrames
 from thrifty.data.rendered import open_street
 from thrifty.detectors.trainable import Trainable, trainable
-from thrifty.engine.local import BATCH
+from thrifty.engine.local import usual_batch
 from thrifty.errors import CapabilityError
 from thrifty.evaluation.completion import Duration
 from thrifty.progress import Progress, Step, silent
@@ -97,7 +97,7 @@ def measure_scoring(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         detector = kind.detector(kind.network().state_dict(), _THRESHOLD, subject.device)
-    pool, _ = open_street(_street(subject, BATCH))
+    pool, _ = open_street(_street(subject, usual_batch(subject.device)))
     frames = [pool.load(record) for record in pool.records]
     now = synchronised(subject.device, clock)
     taken: list[float] = []
@@ -133,7 +133,6 @@ def measure_training(
     settings = subject.training
     frames, labels = open_street(_street(subject, settings.batch))
     examples = [Example(record, labels[record.id]) for record in frames.records]
-    now = synchronised(subject.device, clock)
     ends: list[float] = []
 
     @contextmanager
@@ -141,7 +140,8 @@ def measure_training(
         with progress(what, total, unit) as step:
 
             def read(units: int = 1) -> None:
-                ends.append(now())
+                # Each step has waited for the one before: on a GPU, too, work cannot pile up.
+                ends.append(clock())
                 step(units)
 
             yield read
