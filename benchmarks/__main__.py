@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 import torch
 
-from benchmarks import detectors, evaluation, pool, scoring, selection, strategies
+from benchmarks import detectors, evaluation, gpu, pool, scoring, selection, strategies
 from benchmarks.timing import Row
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="threads of torch and of the CPU kernels")
     parser.add_argument(
         "--only",
-        choices=("scoring", "detectors", "pool", "selection", "evaluation", "strategies"),
+        choices=("scoring", "detectors", "pool", "selection", "evaluation", "strategies", "gpu"),
         help="one part",
     )
     chosen = parser.parse_args()
@@ -49,6 +49,7 @@ def main() -> None:
         "selection": selection.rows(),
         "evaluation": evaluation.rows(),
         "strategies": strategies.rows(),
+        "gpu": gpu.rows(),
         "pool": pool.rows(million=chosen.million),
     }
     print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()}\n")  # noqa: T201

@@ -15,6 +15,7 @@ from thrifty.detectors.network import PaperNetwork
 from thrifty.errors import FrameError, TrainingError
 from thrifty.progress import Step
 from thrifty.training import (
+    Batch,
     Example,
     Plan,
     annealing,
@@ -95,6 +96,34 @@ def test_as_many_steps_however_many_examples(
     assert done == [steps, *[1] * steps]
 
 
+def test_it_does_not_matter_how_many_threads_make_batches(
+    street: tuple[FrameSet, list[Example]],
+) -> None:
+    frames, examples = street
+
+    def made(threads: int) -> list[Batch]:
+        rng, epochs = np.random.default_rng(0), [examples] * 5
+        return list(batches(plan(), CachedFrames(frames), epochs, rng, 9, threads))
+
+    alone, together = made(0), made(3)
+    assert len(alone) == len(together) == 9
+    for one, other in zip(alone, together, strict=True):
+        assert isinstance(one.images, torch.Tensor)
+        assert isinstance(other.images, torch.Tensor)
+        assert torch.equal(one.images, other.images)
+        assert one.rng.random() == other.rng.random()
+
+
+def test_what_goes_wrong_in_a_thread_comes_out(street: tuple[FrameSet, list[Example]]) -> None:
+    frames, examples = street
+    missing = Example(replace(examples[0].record, id="x", source="drive 99"), examples[0].drawn)
+    made = batches(
+        plan(), CachedFrames(frames), [[*examples, missing]], np.random.default_rng(0), threads=2
+    )
+    with pytest.raises(Exception, match="drive 99|99"):
+        list(made)
+
+
 def test_a_share_of_what_was_learned_before_is_replayed(
     street: tuple[FrameSet, list[Example]],
 ) -> None:
@@ -153,10 +182,12 @@ def test_pictures_of_different_sizes_are_cut_to_the_smallest(
     mixed = [*examples, *(Example(record, labels[record.id]) for record in bigger.records)]
     sizes = {
         tuple(batch.images[0].shape[-2:])
-        for batch in batches(plan(), CachedFrames(both), mixed, np.random.default_rng(0))
+        for batch in batches(plan(), CachedFrames(both), [mixed], np.random.default_rng(0))
     }
     assert sizes <= {(64, 96), (80, 128)}
-    cut = list(batches(plan(crop=(48, 1000)), CachedFrames(both), mixed, np.random.default_rng(0)))
+    cut = list(
+        batches(plan(crop=(48, 1000)), CachedFrames(both), [mixed], np.random.default_rng(0))
+    )
     assert {batch.images[0].shape[-2] for batch in cut} == {48}
     assert sum(len(batch.images) for batch in cut) == 8
 

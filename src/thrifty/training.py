@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from thrifty.progress import Progress, Step, silent
 from thrifty.types import Annotations, Image, Record
 
 _THREADS = 4
-"""That make batches while a GPU learns from the last one; the outcome is that of none."""
+"""That make batches while a GPU learns from the last one."""
 _RMSPROP_DECAY = 0.9
 _MOMENTUM = 0.9
 
@@ -135,10 +135,10 @@ def fit(
             captured=captured,
         )
         with progress(plan.title, steps, "steps") as step:
-            for done in range(0, steps, an_epoch):
-                mixed = replayed(plan.settings.replay, examples, earlier, rng)
-                epoch = islice(batches(plan, frames, mixed, rng), steps - done)
-                train_one_epoch(learner, epoch, step)
+            share = plan.settings.replay
+            epochs = (replayed(share, examples, earlier, rng) for _ in range(0, steps, an_epoch))
+            threads = _THREADS if on_gpu else 0
+            train(learner, batches(plan, frames, epochs, rng, steps, threads), step)
     return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
 
 
@@ -176,15 +176,15 @@ class Learner:
         return loss.detach()
 
 
-def train_one_epoch(learner: Learner, epoch: Iterator[Batch], step: Step) -> None:
-    """One pass over the examples.
+def train(learner: Learner, lessons: Iterable[Batch], step: Step) -> None:
+    """A step for each batch.
 
     Raises:
         TrainingError: The loss is NaN or infinite.
     """
     learner.kind.train(learner.network)
     before: Tensor | None = None
-    for batch in epoch:
+    for batch in lessons:
         loss = learner.gradients(batch)
         # To ask a GPU for a number is to wait for it: it is asked for the last one while it works on this.
         if before is not None:
@@ -269,18 +269,33 @@ def _replays(share: float, examples: Sequence[Example], earlier: Sequence[Exampl
 
 
 def batches(
-    plan: Plan, frames: CachedFrames, examples: Sequence[Example], rng: np.random.Generator
+    plan: Plan,
+    frames: CachedFrames,
+    epochs: Iterable[Sequence[Example]],
+    rng: np.random.Generator,
+    limit: int | None = None,
+    threads: int = 0,
 ) -> Iterator[Batch]:
-    """All examples once, in random order; for a GPU they are made ahead, in threads."""
-    order = rng.permutation(len(examples))
+    """All examples of each epoch once, in random order.
+
+    Args:
+        plan: How.
+        frames: Where the pictures come from.
+        epochs: The examples of each.
+        rng: The only source of chance.
+        limit: Most batches.
+        threads: That make batches ahead; 0 makes each when it is wanted. The outcome is the same.
+    """
 
     def makers() -> Iterator[Callable[[], Batch]]:
-        for first in range(0, len(order), plan.settings.batch):
-            members = [examples[index] for index in order[first : first + plan.settings.batch]]
-            # Chance of its own, so that it does not matter which batch is made first.
-            yield partial(_make_batch, plan, frames, members, rng.spawn(1)[0])
+        for examples in epochs:
+            order = rng.permutation(len(examples))
+            for first in range(0, len(order), plan.settings.batch):
+                members = [examples[index] for index in order[first : first + plan.settings.batch]]
+                # Chance of its own, so that it does not matter which batch is made first.
+                yield partial(_make_batch, plan, frames, members, rng.spawn(1)[0])
 
-    return _made(makers(), _THREADS if plan.device.startswith("cuda") else 0)
+    return _made(islice(makers(), limit), threads)
 
 
 def _made(makers: Iterator[Callable[[], Batch]], threads: int) -> Iterator[Batch]:
