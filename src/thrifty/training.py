@@ -24,7 +24,7 @@ from thrifty.data.augmentation import augment, crop, perhaps_flip
 from thrifty.data.frames import CachedFrames
 from thrifty.detectors.captured import CapturedLoss
 from thrifty.detectors.paper import Weights
-from thrifty.detectors.paper_training import Lesson
+from thrifty.detectors.paper_training import Prepared
 from thrifty.detectors.trainable import Staged, Trainable, trainable
 from thrifty.errors import TrainingError
 from thrifty.progress import Progress, Step, silent
@@ -166,9 +166,9 @@ class Learner:
 
     def gradients(self, batch: Batch) -> Tensor:
         """The loss of a batch, whose gradients are left with the weights."""
-        if self.captured is not None and batch.lesson is not None:
-            return self.captured(batch.lesson).clone()
         device = next(self.network.parameters()).device
+        if self.captured is not None and batch.lesson is not None:
+            return self.captured(batch.lesson.on(device)).clone()
         with torch.autocast(device.type, torch.bfloat16, enabled=self.halved):
             loss = self.kind.loss(self.network, batch.on(device), batch.drawn, batch.rng)
         self.optimiser.zero_grad()
@@ -242,7 +242,7 @@ class Batch:
     images: Tensor | Sequence[Tensor]
     drawn: Sequence[Annotations]
     rng: np.random.Generator
-    lesson: Lesson | None = None
+    lesson: Prepared | None = None
 
     def on(self, device: torch.device) -> Tensor | Sequence[Tensor]:
         """The images on a device."""
@@ -331,8 +331,7 @@ def _make_batch(
     labels = [drawn for _, drawn in pictures]
     if not plan.device.startswith("cuda") or not isinstance(kind, Staged):
         return Batch(images, labels, rng)
-    lesson = kind.lesson(images, labels, rng, torch.device(plan.device))
-    return Batch(images, labels, rng, lesson)
+    return Batch(images, labels, rng, kind.lesson(images, labels, rng))
 
 
 def _window(shapes: Sequence[tuple[int, ...]], wanted: tuple[int, int] | None) -> tuple[int, int]:

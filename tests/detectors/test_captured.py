@@ -34,14 +34,16 @@ def test_a_graph_gives_the_loss_and_gradients_of_its_operations(backbone: str | 
     many = Annotations(np.array([[x, y, x + 40.0, y + 70] for x in (5.0, 60) for y in (2.0, 20)]))
     for drawn in ([one, one], [many, many], [one, many], [one, one]):
         images = torch.from_numpy(rng.integers(0, 256, (2, 3, 96, 128)).astype(np.uint8))
-        lesson = kind.lesson(images, drawn, rng, CUDA)
+        lesson = kind.lesson(images, drawn, rng).on(CUDA)
         loss = captured(lesson).clone()
         gradients = [
             weight.grad.clone() for weight in network.parameters() if weight.grad is not None
         ]
         expected = kind.loss_of(network, lesson)
         wanted = torch.autograd.grad(expected, list(network.parameters()))
-        torch.testing.assert_close(loss, expected.detach(), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(loss, expected.detach(), rtol=1e-2, atol=1e-3)
+        # What is left of a graph of operations would draw the next record into its stream.
+        del expected
         for ours, theirs in zip(gradients, wanted, strict=True):
             scale = float(theirs.abs().max()) + 1e-6
             torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=2e-2)

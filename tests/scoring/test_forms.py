@@ -2,9 +2,12 @@
 
 import math
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -371,3 +374,15 @@ def test_a_map_may_end_inside_by_half_a_value_if_it_begins_outside() -> None:
 def test_impossible_maps_and_settings_are_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ScoreError, match=message):
         make()
+
+
+def test_kernels_compile_for_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    """The interpreter takes what the compiler does not."""
+    environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
+    environment.pop("TRITON_INTERPRET", None)
+    program = Path(__file__).with_name("compiling.py")
+    done = subprocess.run(
+        [sys.executable, program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 7

@@ -66,8 +66,7 @@ class CapturedLoss:
                 self._pass(lesson)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # Other threads go on making batches.
-        with torch.cuda.graph(graph, pool=self._memory, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, pool=self._memory):
             loss = self._pass(lesson)
         return _Record(graph, lesson, loss)
 

@@ -198,18 +198,17 @@ class RememberingBackbone:
         rows = [self.of(image, images.device) for image in images.cpu()]
         return [torch.stack(level).float() for level in zip(*rows, strict=True)]
 
-    def of(self, image: Tensor, device: torch.device = _CPU) -> list[Tensor]:
+    def of(
+        self, image: Tensor, device: torch.device = _CPU, key: bytes | None = None
+    ) -> list[Tensor]:
         """Features of one picture, `3 x H x W` uint8, as they are kept.
 
         Args:
             image: The picture.
             device: Where they are computed, kept and given: five tensors `C x h x w` float16 that cover whole cells.
+            key: From `key_of`, where somebody has asked it already.
         """
-        pixels = image.permute(1, 2, 0).contiguous().cpu().numpy()
-        # Pictures of other sides may have the same bytes.
-        key = hashlib.blake2b(
-            pixels.data, digest_size=16, person=b"%dx%d" % pixels.shape[:2]
-        ).digest()
+        key = key or key_of(image)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -228,6 +227,14 @@ class RememberingBackbone:
             while self._held > self._limit and len(self._kept) > 1:
                 self._held -= _size(self._kept.popitem(last=False)[1])
         return features
+
+
+def key_of(image: Tensor) -> bytes:
+    """What a picture is known by: `3 x H x W` uint8 to 16 bytes of its pixels' digest."""
+    pixels = image.permute(1, 2, 0).contiguous().cpu().numpy()
+    # Pictures of other sides may have the same bytes.
+    sides = b"%dx%d" % pixels.shape[:2]
+    return hashlib.blake2b(pixels.data, digest_size=16, person=sides).digest()
 
 
 def whole_cells(levels: Sequence[Tensor], height: int, width: int) -> list[Tensor]:

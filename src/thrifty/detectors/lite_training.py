@@ -14,7 +14,7 @@ from thrifty.data.augmentation import inside_window, place_window
 from thrifty.detectors import lite
 from thrifty.detectors.loss import detection_loss
 from thrifty.detectors.network import LiteNetwork
-from thrifty.detectors.paper_training import Lesson, TrainablePaper
+from thrifty.detectors.paper_training import Lesson, Prepared, TrainablePaper
 from thrifty.types import Annotations, BoolArray
 
 
@@ -43,18 +43,26 @@ class TrainableLite(TrainablePaper):
         images: Any,  # noqa: ANN401 - as of `Trainable.loss`
         drawn: Sequence[Annotations],
         rng: np.random.Generator,
-        device: torch.device,
-    ) -> Lesson:
+    ) -> Prepared:
         """Features in a window of each picture, and what is asked there."""
         cells = _window([image.shape[-2:] for image in images], self._training.crop)
         size = (cells[0] * lite.CELL, cells[1] * lite.CELL)
-        windows = [
-            self._cut(image, one, cells, rng, device)
-            for image, one in zip(images, drawn, strict=True)
-        ]
-        levels = zip(*(levels for levels, _ in windows), strict=True)
-        nodes = tuple(torch.stack([part.float() for part in level]) for level in levels)
-        return Lesson(nodes, self._asked([one for _, one in windows], size, rng).to(device))
+        keys = [lite.key_of(image) for image in images]
+        corners, labels = [], []
+        for image, one in zip(images, drawn, strict=True):
+            corner, inside = self._placed(image.shape[-2:], one, size, rng)
+            corners.append(corner)
+            labels.append(inside)
+
+        def shown(device: torch.device) -> tuple[Tensor, ...]:
+            cut = [
+                self._cut(image, key, corner, size, device)
+                for image, key, corner in zip(images, keys, corners, strict=True)
+            ]
+            levels = zip(*cut, strict=True)
+            return tuple(torch.stack([part.float() for part in level]) for level in levels)
+
+        return Prepared(shown, self._asked(labels, size, rng))
 
     def loss_of(self, network: nn.Module, lesson: Lesson) -> Tensor:
         """Equation 7 without its last term, of a window of each picture."""
@@ -62,32 +70,36 @@ class TrainableLite(TrainablePaper):
             raise TypeError(f"{type(network).__name__} is no network of this kind")
         return detection_loss(network.heads(lesson.seen), lesson.asked)
 
+    def _placed(
+        self,
+        sides: tuple[int, int],
+        drawn: Annotations,
+        size: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> tuple[tuple[int, int], Annotations]:
+        """Where a window lies, and what is drawn there; beyond the picture's end nothing is asked."""
+        height, width = sides
+        whole = lite.span(height, width)
+        corner = place_window(
+            whole, drawn, size, self._training.crop_around_objects, rng, lite.CELL
+        )
+        beyond = np.array([[0, height, whole[1], whole[0]], [width, 0, whole[1], whole[0]]], float)
+        ends = Annotations(beyond, np.zeros(2, np.int64), np.ones(2, np.bool_))
+        return corner, inside_window(_joined(drawn, ends), corner, size)
+
     def _cut(
         self,
         image: Tensor,
-        drawn: Annotations,
-        cells: tuple[int, int],
-        rng: np.random.Generator,
+        key: bytes,
+        corner: tuple[int, int],
+        size: tuple[int, int],
         device: torch.device,
-    ) -> tuple[list[Tensor], Annotations]:
-        """Features in a window, and what is drawn there; beyond the picture's end nothing is asked."""
-        height, width = image.shape[-2:]
-        size = (cells[0] * lite.CELL, cells[1] * lite.CELL)
-        whole = lite.span(height, width)
-        top, left = place_window(
-            whole, drawn, size, self._training.crop_around_objects, rng, lite.CELL
-        )
-        levels = [
-            level[
-                :,
-                top // stride : (top + size[0]) // stride,
-                left // stride : (left + size[1]) // stride,
-            ]
-            for level, stride in zip(self._backbone.of(image, device), lite.STRIDES, strict=True)
+    ) -> list[Tensor]:
+        (top, left), (rows, columns) = corner, size
+        return [
+            level[:, top // s : (top + rows) // s, left // s : (left + columns) // s]
+            for level, s in zip(self._backbone.of(image, device, key), lite.STRIDES, strict=True)
         ]
-        beyond = np.array([[0, height, whole[1], whole[0]], [width, 0, whole[1], whole[0]]], float)
-        ends = Annotations(beyond, np.zeros(2, np.int64), np.ones(2, np.bool_))
-        return levels, inside_window(_joined(drawn, ends), (top, left), size)
 
 
 def _joined(first: Annotations, second: Annotations) -> Annotations:

@@ -86,7 +86,8 @@ class ConvNorm(nn.Module):
         """`B x C_in x h x w` to `B x C_out x h' x w'`."""
         values = self.conv(values)
         if self.scale is None:
-            values = F.group_norm(values, values.shape[1], bias=self.bias)
+            # A GPU's backward pass wants a scale, be it one.
+            values = F.group_norm(values, values.shape[1], torch.ones_like(self.bias), self.bias)
         else:
             values = values - values.mean(dim=1, keepdim=True)
             spread = values.square().mean(dim=1, keepdim=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,10 @@ from thrifty.types import Annotations, Need
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """A batch as the network sees it.
+    """A batch as the loss sees it.
 
     Attributes:
-        seen: What it is computed from.
+        seen: What the network is shown.
         asked: What it should say.
     """
 
@@ -33,6 +33,23 @@ class Lesson:
     def tensors(self) -> tuple[Tensor, ...]:
         """All that it consists of."""
         return *self.seen, self.asked.places, self.asked.wanted, self.asked.weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A batch of which everything is decided, but nothing lies on a device yet.
+
+    Attributes:
+        shown: Brings there what the network is shown.
+        asked: What it should say, in main memory.
+    """
+
+    shown: Callable[[torch.device], tuple[Tensor, ...]]
+    asked: Asked
+
+    def on(self, device: torch.device) -> Lesson:
+        """The batch there."""
+        return Lesson(self.shown(device), self.asked.to(device))
 
 
 class TrainablePaper:
@@ -67,23 +84,25 @@ class TrainablePaper:
     ) -> Tensor:
         """Equation 7 without its last term, which the optimiser applies as weight decay."""
         device = next(network.parameters()).device
-        return self.loss_of(network, self.lesson(images, drawn, rng, device))
+        return self.loss_of(network, self.lesson(images, drawn, rng).on(device))
 
     def lesson(
         self,
         images: Any,  # noqa: ANN401 - as of `Trainable.loss`
         drawn: Sequence[Annotations],
         rng: np.random.Generator,
-        device: torch.device,
-    ) -> Lesson:
+    ) -> Prepared:
         """The images, and what is asked of them."""
         height, width = images.shape[-2:]
         check_size(height, width)
         asked = self._asked(drawn, (height, width), rng)
-        images = images.to(device)
-        # A GPU wants the channels of a pixel side by side, as pictures have them; our network on a CPU does not.
-        seen = images if device.type == "cuda" else images.contiguous()
-        return Lesson((seen,), asked.to(device))
+
+        def shown(device: torch.device) -> tuple[Tensor, ...]:
+            sent: Tensor = images.to(device)
+            # A GPU wants the channels of a pixel side by side, as pictures have them; our network on a CPU does not.
+            return (sent if device.type == "cuda" else sent.contiguous(),)
+
+        return Prepared(shown, asked)
 
     def loss_of(self, network: nn.Module, lesson: Lesson) -> Tensor:
         """As `loss`."""

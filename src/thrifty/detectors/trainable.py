@@ -7,12 +7,11 @@ from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from thrifty.config import DetectorSection, TrainingSection
 from thrifty.detectors.lite_training import TrainableLite
-from thrifty.detectors.paper_training import Lesson, TrainablePaper
+from thrifty.detectors.paper_training import Lesson, Prepared, TrainablePaper
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.torchvision import need_torchvision
 from thrifty.detectors.transformers_training import TrainableTransformers
@@ -79,9 +78,8 @@ class Staged(Trainable, Protocol):
         images: Any,  # noqa: ANN401 - as of `Trainable.loss`
         drawn: Sequence[Annotations],
         rng: np.random.Generator,
-        device: torch.device,
-    ) -> Lesson:
-        """What the loss is computed from: all that asks for chance, or for labels; images in main memory, the result on a device."""
+    ) -> Prepared:
+        """All that asks for chance or for labels, and for no device; images lie in main memory."""
         ...
 
     def loss_of(self, network: nn.Module, lesson: Lesson) -> Tensor:

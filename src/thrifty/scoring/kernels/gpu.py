@@ -9,9 +9,10 @@ Without a GPU the kernels run in Triton's interpreter (`TRITON_INTERPRET=1` befo
 tests hold them against the reference.
 """
 
-from __future__ import annotations
+# Triton looks up every annotation of a kernel among its own types, so kernels have none.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
-from typing import Any
+from __future__ import annotations
 
 import torch
 import triton
@@ -29,7 +30,7 @@ _ROWS = 32
 
 
 @triton.jit
-def _log_one_plus(e: Any) -> Any:
+def _log_one_plus(e):
     """`ln(1 + e)` for `e` > -1, to the last bits of small results (Kahan's correction)."""
     sum_ = 1.0 + e
     rest = sum_ - 1.0
@@ -37,27 +38,27 @@ def _log_one_plus(e: Any) -> Any:
 
 
 @triton.jit
-def _bernoulli(p: Any) -> Any:
+def _bernoulli(p):
     """Equation 3 for float64 `p`, in float32: the half below 1/2 keeps its digits."""
     a = tl.maximum(tl.minimum(p, 1.0 - p), 0.0).to(tl.float32)
     return _surprise(a) - (1.0 - a) * _log_one_plus(-a)
 
 
 @triton.jit
-def _surprise(p: Any) -> Any:
+def _surprise(p):
     """`-p ln p` in float32, 0 at 0."""
     return tl.where(p > 0.0, -p * tl.log(tl.where(p > 0.0, p, 1.0)), 0.0)
 
 
 @triton.jit
-def _class_part(p: Any) -> Any:
+def _class_part(p):
     """`-p ln p` for float64 `p`, in float32: close to 1 its distance from 1 keeps the digits."""
     rest = tl.where(p > 0.5, 1.0 - p, 0.0).to(tl.float32)
     return tl.where(p > 0.5, (rest - 1.0) * _log_one_plus(-rest), _surprise(p.to(tl.float32)))
 
 
 @triton.jit
-def _keep_row(p: Any, running: Any, index: Any, y: Any, height: Any, width: Any, xs: Any) -> None:
+def _keep_row(p, running, index, y, height, width, xs):
     """Leave running sums of a row behind the row and column of zeros that every plane begins with."""
     sums = tl.cumsum(p.to(tl.float64), 0)
     to = running + (index * (height + 1) + y + 1) * (width + 1) + 1
@@ -65,7 +66,7 @@ def _keep_row(p: Any, running: Any, index: Any, y: Any, height: Any, width: Any,
 
 
 @triton.jit
-def _map_row(maps: Any, table: Any, extents: Any, index: Any, y: Any, xs: Any, mask: Any) -> Any:
+def _map_row(maps, table, extents, index, y, xs, mask):
     """Map `index` at the pixels of one row of the image, bilinearly, float32; positions in float64."""
     begin = tl.load(table + 5 * index)
     at = extents + 4 * index
@@ -89,14 +90,14 @@ def _map_row(maps: Any, table: Any, extents: Any, index: Any, y: Any, xs: Any, m
 
 
 @triton.jit
-def _behind(logit: Any, highest: Any) -> Any:
+def _behind(logit, highest):
     """How far a logit lies below the highest; beyond 200 a weight is 0 in float32, and so must be its product."""
     # Halves cannot overflow.
     return 2.0 * tl.minimum(0.5 * highest - 0.5 * logit, 100.0)
 
 
 @triton.jit
-def _share(logit: Any, highest: Any, others: Any) -> Any:
+def _share(logit, highest, others):
     """A class's probability in float64, from what all but a leading class weigh together."""
     weight = tl.exp(-_behind(logit, highest))
     trailing = (weight / (1.0 + others)).to(tl.float64)
@@ -105,19 +106,19 @@ def _share(logit: Any, highest: Any, others: Any) -> Any:
 
 @triton.jit
 def _read_sigmoid_rows(
-    maps: Any,
-    size: Any,
-    table: Any,
-    extents: Any,
-    first: Any,
-    last: Any,
-    running: Any,
-    entropies: Any,
-    height: Any,
-    width: Any,
+    maps,
+    size,
+    table,
+    extents,
+    first,
+    last,
+    running,
+    entropies,
+    height,
+    width,
     LOGITS: tl.constexpr,  # noqa: N803 - the language's own spelling of compile-time values
     BLOCK: tl.constexpr,  # noqa: N803
-) -> None:
+):
     y, image = tl.program_id(0), tl.program_id(1).to(tl.int64)
     xs = tl.arange(0, BLOCK)
     mask = xs < width
@@ -145,19 +146,19 @@ def _read_sigmoid_rows(
 # Else a chunk that begins with map 1 makes `first` a constant, which a loop may not count up.
 @triton.jit(do_not_specialize=["first", "last"])
 def _read_softmax_rows(
-    maps: Any,
-    size: Any,
-    table: Any,
-    extents: Any,
-    first: Any,
-    last: Any,
-    running: Any,
-    entropies: Any,
-    height: Any,
-    width: Any,
+    maps,
+    size,
+    table,
+    extents,
+    first,
+    last,
+    running,
+    entropies,
+    height,
+    width,
     LOGITS: tl.constexpr,  # noqa: N803
     BLOCK: tl.constexpr,  # noqa: N803
-) -> None:
+):
     y, image = tl.program_id(0), tl.program_id(1).to(tl.int64)
     maps += image * size
     xs = tl.arange(0, BLOCK)
@@ -205,12 +206,12 @@ def _read_softmax_rows(
 
 @triton.jit
 def _sum_down(
-    running: Any,
-    height: Any,
-    width: Any,
+    running,
+    height,
+    width,
     ROWS: tl.constexpr,  # noqa: N803
     BLOCK: tl.constexpr,  # noqa: N803
-) -> None:
+):
     plane = tl.program_id(0).to(tl.int64)
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK) + 1
     base = running + plane * (height + 1) * (width + 1)
@@ -226,15 +227,15 @@ def _sum_down(
 
 @triton.jit
 def _add_entropies(
-    running: Any,
-    maps: Any,
-    scores: Any,
-    height: Any,
-    width: Any,
-    radius: Any,
+    running,
+    maps,
+    scores,
+    height,
+    width,
+    radius,
     SOFTMAX: tl.constexpr,  # noqa: N803
     BLOCK: tl.constexpr,  # noqa: N803
-) -> None:
+):
     image = tl.program_id(1).to(tl.int64)
     pixels = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     mask = pixels < height * width
