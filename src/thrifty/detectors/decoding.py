@@ -19,6 +19,8 @@ from thrifty.types import Detections, FloatArray, IntArray
 _REACH = 9
 _SUPPORT = 100
 _SAME = 0.5
+_FEW = 1000
+"""Maxima that are compared pair by pair."""
 
 
 def decode(
@@ -55,12 +57,26 @@ def decode(
 
 def _first_of_plateaus(peaks: Tensor) -> Tensor:
     """Of several maxima within reach of each other, which must be equal, the first in reading order."""
+    places = peaks.nonzero()
+    if len(places) > _FEW:
+        return peaks & _is_first(peaks)
+    image, channel, row, column = places.T
+    order = row * peaks.shape[-1] + column
+    near = (image[:, None] == image) & (channel[:, None] == channel)
+    near &= (row[:, None] - row).abs() <= _REACH
+    near &= (column[:, None] - column).abs() <= _REACH
+    later = (near & (order[:, None] > order)).any(dim=1)
+    return peaks.index_put(tuple(places[later].T), peaks.new_zeros(()))
+
+
+def _is_first(peaks: Tensor) -> Tensor:
+    """Likewise by whole maps, for a network that knows nothing and has maxima everywhere."""
     height, width = peaks.shape[-2:]
     # Whole numbers up to 2^24 are exact in float32.
     dtype = torch.float32 if height * width <= 1 << 24 else torch.float64
     order = torch.arange(height * width, dtype=dtype, device=peaks.device).view(height, width)
     order = torch.where(peaks, order, float("inf"))
-    return peaks & (order == -highest_around(-order))
+    return order == -highest_around(-order)
 
 
 def highest_around(values: Tensor, reach: int = _REACH) -> Tensor:
