@@ -51,11 +51,11 @@ def test_a_figure_runs_and_says_what_was_found(tiny: Path) -> None:
     assert "start weights miss" in told
     assert "the whole pool, 16 labels" in told
     assert told.count("The paper: ") == 2
-    text = (tiny / "figure-8-street-budgets.md").read_text()
+    text = (tiny / "figure-8-street.md").read_text()
     assert text.startswith(
         "# Three times as many frames a cycle\n\nA few frames. Here: 3 x 2 frames, seeds 0, 1;"
     )
-    folder = tiny / "street-budgets"
+    folder = tiny / "street"
     assert (folder / "report.html").is_file()
     rows = (folder / "learning_curves.csv").read_text()
     assert "divergence-3b,0,1,6," in rows
@@ -63,15 +63,29 @@ def test_a_figure_runs_and_says_what_was_found(tiny: Path) -> None:
     assert again.splitlines()[-12:] == told.splitlines()[-12:]
 
 
-def test_figures_that_look_at_one_run_share_it_and_may_be_shorter(tiny: Path) -> None:
+def test_figures_on_one_set_share_its_run_and_may_be_shorter(tiny: Path) -> None:
     options = ("--on", "street", "--out", tiny, "--jobs", 1, "--seeds", 1, "--cycles", 1)
     run("figure-5", *options)
     run("figure-7", *options)
     assert sorted(path.name for path in tiny.iterdir()) == [
-        "figure-5-street-scores-seeds1-cycles1.md",
-        "figure-7-street-scores-seeds1-cycles1.md",
-        "street-scores-seeds1-cycles1",
+        "figure-5-street-seeds1-cycles1.md",
+        "figure-7-street-seeds1-cycles1.md",
+        "street-seeds1-cycles1",
     ]
+
+
+def test_only_the_arms_that_a_figure_looks_at_are_run(tiny: Path) -> None:
+    options = ("--on", "street", "--out", tiny, "--seeds", 1, "--cycles", 1)
+
+    def arms() -> set[str]:
+        rows = (tiny / "street-seeds1-cycles1" / "learning_curves.csv").read_text().splitlines()
+        return {row.split(",")[0] for row in rows[1:] if row.split(",")[2] == "1"}
+
+    run("objects", *options, "--jobs", 1)
+    few = arms()
+    assert few == {"doubtful-objects", "divergence", "guided-random", "whole-pool"}
+    run("figure-8", *options, "--jobs", 2)
+    assert arms() == few | {"divergence-3b"}
 
 
 def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:

@@ -45,7 +45,7 @@ def test_without_a_total_every_batch_is_whole_as_far_as_the_pool_goes() -> None:
 
 
 def test_costs_are_refused_when_the_recipe_is_opened() -> None:
-    boxes = recipe_for("budgets", "street", {"selection": {"unit": "boxes"}})
+    boxes = recipe_for("street", {"selection": {"unit": "boxes"}})
     with pytest.raises(RecipeError, match='set unit = "frames"'):
         make_strategies(boxes, frozenset(Need))
 

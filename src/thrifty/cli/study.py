@@ -78,7 +78,7 @@ def study(
                 if value is not None
             },
         }
-        recipe = recipe_for(chosen.run, place, changes)
+        recipe = recipe_for(place, changes)
         heading = chosen.title
         lines = _compared(chosen, recipe, out, data, jobs, device)
         name = f"{name}-{recipe.name}"
@@ -114,7 +114,7 @@ def _compared(
         ConsoleProgress(Console(stderr=True)) as progress,
         open_run(recipe, as_toml(recipe), folder, data, where, progress) as opened,
     ):
-        execute(opened, jobs_on(where, jobs))
+        execute(opened, jobs_on(where, jobs), chosen.arms)
         outcome = write_outcome(opened, folder)
         points, facts = outcome.content.points, outcome.content.facts
     Console().print(summary_table(summarize(points), len(recipe.seeds)))

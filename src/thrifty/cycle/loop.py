@@ -94,12 +94,19 @@ def in_order(recipe: Recipe, strategies: Sequence[Strategy]) -> Iterator[Task]:
             yield from arm_chain(recipe, seed, strategy)
 
 
-def run_all(context: Context, strategies: Sequence[Strategy]) -> None:
+def run_all(
+    context: Context, strategies: Sequence[Strategy], wanted: Sequence[Strategy] | None = None
+) -> None:
     """Run every task in this process, or on from where an earlier process stopped.
+
+    Args:
+        context: The run.
+        strategies: All arms of the recipe.
+        wanted: Those to run; all if left out.
 
     Raises:
         ThriftyError: Whatever the stages raise; what was committed before stays.
     """
-    for task in in_order(context.recipe, strategies):
+    for task in in_order(context.recipe, strategies if wanted is None else wanted):
         if not context.store.is_done(task.key, task.stage):
             commit(context.store, perform(context, strategies, task))

@@ -21,7 +21,7 @@ from thrifty.strategies.strategy import Strategy
 from thrifty.study.comparison import findings, measurements
 from thrifty.study.point import Point
 from thrifty.study.run import Run
-from thrifty.study.summary import figures
+from thrifty.study.summary import begun, figures
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
 _SHOWN_CHOICES = 4
@@ -84,11 +84,12 @@ def _seed(run: Run) -> int:
 
 def _keys(run: Run, seeds: Sequence[int]) -> list[Key]:
     most = run.context.recipe.selection.cycles
+    there = begun(run.context)
     return [
         Key(seed, strategy.name, cycle)
         for seed in seeds
         for strategy in run.strategies
-        if strategy.name != WHOLE_POOL
+        if strategy.name in there and strategy.name != WHOLE_POOL
         for cycle in range(1, (strategy.cycles or most) + 1)
     ]
 

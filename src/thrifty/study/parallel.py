@@ -59,7 +59,7 @@ def run_parallel(context: Context, strategies: Sequence[Strategy], job: Job, wor
 
     Args:
         context: The run; its store is the only one that is written.
-        strategies: The arms, in order.
+        strategies: The arms that are wanted, in order.
         job: The same run, for the workers.
         workers: Processes, >= 1.
 

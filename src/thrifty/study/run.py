@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -77,7 +77,7 @@ def open_run(
         yield Run(context, strategies, recipe_text, Job(recipe, out, data, device, threads=1))
 
 
-def execute(run: Run, jobs: int = 1) -> RunStore:
+def execute(run: Run, jobs: int = 1, only: Collection[str] | None = None) -> RunStore:
     """Run every stage that is not done yet.
 
     Each process computes with one thread on a CPU, so that the figures do not depend on how many run side by side.
@@ -85,6 +85,7 @@ def execute(run: Run, jobs: int = 1) -> RunStore:
     Args:
         run: From `open_run`.
         jobs: Worker processes, >= 1; no more are started than there are arms. 1 runs everything in this process.
+        only: Names of the strategies that are wanted; all of the recipe's if left out. The others can follow later.
 
     Returns:
         The store, with all stages in it.
@@ -93,12 +94,13 @@ def execute(run: Run, jobs: int = 1) -> RunStore:
         ThriftyError: Whatever a stage raises.
     """
     recipe = run.context.recipe
-    workers = min(jobs, len(recipe.seeds) * len(recipe.selection.strategies))
+    wanted = [one for one in run.strategies if only is None or one.name in only]
+    workers = min(jobs, len(recipe.seeds) * len(wanted))
     if workers > 1:
-        run_parallel(run.context, run.strategies, run.job, workers)
+        run_parallel(run.context, wanted, run.job, workers)
     else:
         torch.set_num_threads(run.job.threads)
-        run_all(run.context, run.strategies)
+        run_all(run.context, run.strategies, wanted)
     return run.context.store
 
 

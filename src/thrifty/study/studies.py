@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,31 +43,20 @@ class Study(Section):
 
     Attributes:
         title: In words.
-        run: Whose arms it looks at.
+        arms: The strategies that it looks at.
         on: The sets on which it can run, the paper's own first.
         claims: What the paper says.
     """
 
     title: str
-    run: str
+    arms: Annotated[tuple[str, ...], Field(min_length=1)]
     on: Annotated[tuple[str, ...], Field(min_length=1)]
     claims: tuple[Claim, ...] = ()
-
-
-class Arms(Section):
-    """What runs side by side, several studies may look at.
-
-    Attributes:
-        strategies: Their names.
-    """
-
-    strategies: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Catalogue(Section):
     """All studies."""
 
-    runs: Mapping[str, Arms]
     studies: Mapping[str, Study]
 
 
@@ -117,11 +107,10 @@ def find_set(study: Study, wanted: str | None, data: Path | None) -> str:
     )
 
 
-def recipe_for(run: str, on: str, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Recipe:
-    """The recipe of a run on a set.
+def recipe_for(on: str, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Recipe:
+    """The recipe of the run that all studies on a set share: the arms of them all, each once.
 
     Args:
-        run: Whose arms.
         on: The set.
         changes: Keys of the recipe to set otherwise, by table; the empty table is the recipe itself.
 
@@ -135,8 +124,9 @@ def recipe_for(run: str, on: str, changes: Mapping[str, Mapping[str, Any]] | Non
         for keys in (changes or {}).values()
         for key, value in keys.items()
     ]
-    values["name"] = "".join([f"{on}-{run}", *sizes])
-    values["selection"]["strategies"] = catalogue().runs[run].strategies
+    values["name"] = "".join([on, *sizes])
+    asked = [study.arms for study in catalogue().studies.values() if on in study.on]
+    values["selection"]["strategies"] = list(dict.fromkeys(chain.from_iterable(asked)))
     for table, keys in (changes or {}).items():
         (values.setdefault(table, {}) if table else values).update(keys)
     return parse_values(values, f"study on {on}")

@@ -11,12 +11,22 @@ from thrifty.store.schema import Key
 from thrifty.study.point import Point
 
 
+def begun(context: Context) -> list[str]:
+    """The strategies of which a cycle is finished under some seed, in the recipe's order: a study may have asked for these alone."""
+    recipe = context.recipe
+    return [
+        strategy
+        for strategy in recipe.selection.strategies
+        if any(context.store.evaluation(Key(seed, strategy, 1)) for seed in recipe.seeds)
+    ]
+
+
 def figures(context: Context) -> list[Point]:
     """Figures of every finished cycle, in order of strategy, seed and cycle."""
     recipe = context.recipe
     return [
         point
-        for strategy in recipe.selection.strategies
+        for strategy in begun(context)
         for seed in recipe.seeds
         for point in _arm(context, seed, strategy, recipe.selection.cycles)
     ]

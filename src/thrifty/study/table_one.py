@@ -51,7 +51,7 @@ def table_one(data: Path | None) -> Iterator[Counts]:
     for name in sets_known():
         if not is_there(name, data):
             continue
-        recipe = recipe_for("scores", name)
+        recipe = recipe_for(name)
         for role, source in (("start", recipe.start), ("pool", recipe.pool)):
             key = source.model_dump_json()
             if key not in seen:
