@@ -15,11 +15,10 @@ from thrifty.evaluation.completion import Duration, Effort
 from thrifty.evaluation.learning_curve import Measurement
 from thrifty.strategies.names import WHOLE_POOL
 from thrifty.study.comparison import MISS_RATE
+from thrifty.study.expected_gain import Gain, Likely
 from thrifty.study.planning import (
     Costs,
     FrameCost,
-    Gain,
-    Likely,
     as_json,
     ladder,
     make_plan,

@@ -95,7 +95,7 @@ def plan(
 
 
 def _check_table(table: list[Measurement], budget: int, paths: list[Path]) -> None:
-    from thrifty.study.planning import gains_of
+    from thrifty.study.expected_gain import gains_of
 
     try:
         gains_of(table, budget)
