@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image as Pillow
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models import _api, get_model, get_model_weights
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
@@ -497,7 +497,17 @@ def test_a_pool_is_scored_from_the_command_line(file: Path, tmp_path: Path) -> N
     pool.mkdir()
     for seed in range(2):
         Pillow.fromarray(picture(seed, (120, 160))).save(pool / f"{seed}.png")
-    spec, out = f"torchvision:{SSDLITE}@{file}", tmp_path / "scores.parquet"
+    # Through fresh weights nothing of a picture reaches the end; through these it does.
+    wavering = load_file(file)
+    chance = torch.Generator().manual_seed(0)
+    for tensor in wavering.values():
+        if tensor.dim() == 4:
+            tensor.normal_(0.0, (3.0 / tensor[0].numel()) ** 0.5, generator=chance)
+    save_file(wavering, tmp_path / "wavering.safetensors")
+    spec, out = (
+        f"torchvision:{SSDLITE}@{tmp_path}/wavering.safetensors",
+        tmp_path / "scores.parquet",
+    )
     command = [
         sys.executable,
         "-m",
@@ -516,6 +526,6 @@ def test_a_pool_is_scored_from_the_command_line(file: Path, tmp_path: Path) -> N
     opened = open_detector(spec)
     frames = [one for one in Pool(pool).stream() if isinstance(one, Frame)]
     expected = score_frames(opened.class_maps(frames)).tolist()
-    # What fresh weights doubt depends on the processor, and may be nothing.
-    assert [row["score"] for row in rows] == pytest.approx(expected, rel=1e-4, abs=1e-9)
+    assert [row["score"] for row in rows] == pytest.approx(expected, rel=1e-3)
     assert len(expected) == 2
+    assert min(expected) > 1e-3
