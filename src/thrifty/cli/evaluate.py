@@ -107,7 +107,7 @@ def evaluate(
 
 def _kind(path: Path) -> str:
     """PNG or SVG, found out before any work."""
-    from thrifty.report.curves import KINDS
+    from thrifty.report.picture import KINDS
 
     kind = path.suffix.lower().removeprefix(".")
     if kind not in KINDS:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
 from thrifty.evaluation.average_precision import AveragePrecision
 from thrifty.evaluation.miss_rate import REFERENCES, Curve
 from thrifty.file_evaluation import Evaluation
+from thrifty.report.picture import draw
 
-KINDS = ("png", "svg")
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "thrifty",
-    "font.size": 10.0,
-    "axes.grid": True,
-    "grid.alpha": 0.4,
-}
-_SIZE = (6.4, 4.8)
-_INCH = 150
 _MISS_TICKS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.64, 0.8, 1.0)
 _FEWEST, _MOST = 1e-3, 10.0
 
@@ -39,9 +26,8 @@ def draw_curves(evaluation: Evaluation, kind: str, title: str = "") -> bytes:
     Returns:
         The file's content, the same for the same figures.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
+
+    def paint(axes: Axes) -> None:
         if evaluation.precision is not None:
             _precision(axes, evaluation.precision)
         else:
@@ -52,10 +38,8 @@ def draw_curves(evaluation: Evaluation, kind: str, title: str = "") -> bytes:
         legend = axes.legend(loc="best", fontsize=9)
         for text in legend.get_texts():
             text.set_parse_math(False)
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=_INCH, metadata=metadata)
-    return buffer.getvalue()
+
+    return draw(paint, kind)
 
 
 def _miss_rate(axes: Axes, curve: Curve, name: str) -> None:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from thrifty.evaluation.completion import HOUR
+from thrifty.report.picture import draw
 from thrifty.study.planning import LabellingPlan, PlanRow
-
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "thrifty",
-    "font.size": 10.0,
-    "axes.grid": True,
-    "grid.alpha": 0.4,
-}
-_SIZE = (6.4, 4.8)
-_INCH = 150
 
 
 def draw_plan(plan: LabellingPlan, kind: str) -> bytes:
@@ -33,9 +22,8 @@ def draw_plan(plan: LabellingPlan, kind: str) -> bytes:
     Returns:
         The file's content, the same for the same figures.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
+
+    def paint(axes: Axes) -> None:
         sizes = [row.per_cycle for row in plan.rows]
 
         def hours(seconds: Callable[[PlanRow], float]) -> Sequence[float]:
@@ -62,7 +50,5 @@ def draw_plan(plan: LabellingPlan, kind: str) -> bytes:
         axes.set_ylabel("Hours")
         axes.set_title(f"{plan.budget} of {plan.pool} frames")
         axes.legend(loc="best", fontsize=9)
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=_INCH, metadata=metadata)
-    return buffer.getvalue()
+
+    return draw(paint, kind)
