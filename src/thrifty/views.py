@@ -27,6 +27,8 @@ class View(Generic[Shown]):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset()
+    is_costly: ClassVar[bool] = False
+    """Whether it takes many times as long as to ask the detector once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Passes(View[Sequence[ClassMaps]]):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.PASSES})
+    is_costly: ClassVar[bool] = True
 
     count: int = 30
     drop: float = 0.5
@@ -60,6 +63,7 @@ class Members(View[Sequence[ClassMaps]]):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.CLASS_MAPS, Need.TRAINING})
+    is_costly: ClassVar[bool] = True
 
     count: int = 5
 
@@ -90,6 +94,7 @@ class AlteredBoxes(View[Sequence[Sequence[Detections]]]):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.BOXES})
+    is_costly: ClassVar[bool] = True
 
     how: tuple[Alteration, ...] = ("flip", "cutout", "smaller")
 
@@ -103,6 +108,7 @@ class NoisyBoxes(View[Sequence[Sequence[Detections]]]):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.BOXES})
+    is_costly: ClassVar[bool] = True
 
     sigmas: tuple[float, ...] = (8.0, 16.0, 24.0, 32.0, 40.0, 48.0)
 

@@ -7,7 +7,7 @@ on every arm has its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,9 +28,26 @@ from thrifty.strategies.surroundings import HASH, MOTION
 from thrifty.types import Annotations, Frame, Record, Unreadable
 
 
+def first_looks(strategies: Sequence[Strategy]) -> dict[str, list[Strategy]]:
+    """Who looks together in the first cycle, by the stage in which they do.
+
+    What asks the detector once is shared by all; what takes long by those who want the very same, so that nobody waits for what
+    others want.
+    """
+    groups: dict[str, list[Strategy]] = {}
+    for strategy in strategies:
+        costly = sorted(str(view) for view in strategy.views if view.is_costly)
+        groups.setdefault(" ".join(["look", *costly]), []).append(strategy)
+    return groups
+
+
 def first_look(context: Context, key: Key, strategies: Sequence[Strategy]) -> Outcome:
-    """What every strategy sees of the pool with the start weights."""
-    return _look(context, key, Key(key.seed, cycle=1), _seeing(context, strategies), shared=True)
+    """What some strategies see of the pool with the start weights."""
+    seeing = _seeing(context, strategies)
+    outcome = _look(context, key, Key(key.seed, cycle=1), seeing, shared=True)
+    known = {row.record_id for row in context.store.unreadable(key)}
+    fresh = [row for row in outcome.unreadable if row.record_id not in known]
+    return replace(outcome, unreadable=fresh)
 
 
 def score(context: Context, key: Key, strategy: Strategy) -> Outcome:

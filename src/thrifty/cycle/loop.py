@@ -13,7 +13,7 @@ from functools import partial
 
 from thrifty.config import Recipe
 from thrifty.cycle.context import SURVEY, Context
-from thrifty.cycle.looking import first_look, look_at_pictures
+from thrifty.cycle.looking import first_look, first_looks, look_at_pictures
 from thrifty.cycle.stages import STAGES, evaluate, survey, train_start
 from thrifty.store.schema import Key
 from thrifty.store.store import Outcome, RunStore
@@ -42,9 +42,9 @@ def survey_chain() -> list[Task]:
     return [Task(SURVEY, "survey"), Task(SURVEY, "pictures")]
 
 
-def start_chain(seed: int) -> list[Task]:
-    """Training and judging the start weights that all strategies of a seed share, and the first look with them."""
-    return [Task(Key(seed), stage) for stage in ("train", "evaluate", "look")]
+def start_chain(seed: int, wanted: Sequence[Strategy]) -> list[Task]:
+    """Training and judging the start weights that all strategies of a seed share, and the first looks with them."""
+    return [Task(Key(seed), stage) for stage in ("train", "evaluate", *first_looks(wanted))]
 
 
 def arm_chain(recipe: Recipe, seed: int, strategy: Strategy) -> list[Task]:
@@ -68,8 +68,10 @@ def _work(context: Context, strategies: Sequence[Strategy], task: Task) -> Calla
         common = {
             "train": partial(train_start, context, key),
             "evaluate": partial(evaluate, context, key),
-            "look": partial(first_look, context, key, strategies),
         }
+        looks = first_looks(strategies)
+        if task.stage in looks:
+            return partial(first_look, context, key, looks[task.stage])
         return common[task.stage]
     strategy = next(strategy for strategy in strategies if strategy.name == key.strategy)
     return lambda: STAGES[task.stage](context, key, strategy)
@@ -89,7 +91,7 @@ def in_order(recipe: Recipe, strategies: Sequence[Strategy]) -> Iterator[Task]:
     """Every task of a run, one after the other."""
     yield from survey_chain()
     for seed in recipe.seeds:
-        yield from start_chain(seed)
+        yield from start_chain(seed, strategies)
         for strategy in strategies:
             yield from arm_chain(recipe, seed, strategy)
 

@@ -70,7 +70,7 @@ def run_parallel(context: Context, strategies: Sequence[Strategy], job: Job, wor
     recipe = context.recipe
     with _pool(job, workers, context.progress) as pool:
         _drive(pool, context.store, [survey_chain()])
-        starts = [start_chain(seed) for seed in recipe.seeds]
+        starts = [start_chain(seed, strategies) for seed in recipe.seeds]
         followers = {
             seed: [arm_chain(recipe, seed, strategy) for strategy in strategies]
             for seed in recipe.seeds

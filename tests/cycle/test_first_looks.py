@@ -1,0 +1,63 @@
+"""Who looks at the pool together in the first cycle."""
+
+from pathlib import Path
+
+import pytest
+
+from thrifty.config import Recipe, parse_recipe
+from thrifty.cycle.looking import first_looks
+from thrifty.store.schema import Key
+from thrifty.strategies.catalogue import make_strategies
+from thrifty.study.run import execute, open_run
+from thrifty.types import Need
+
+NAMES = ["divergence", "mc-dropout-0.5", "entropy", "bald", "mc-dropout-0.1", "random"]
+TEXT = f"""
+name = "tiny"
+seeds = [0]
+start = {{kind = "street", look = "daylight", drives = 4, width = 96, height = 64}}
+pool = {{kind = "street", look = "dusk", drives = 2, length = 6, width = 96, height = 64}}
+test = {{kind = "street", look = "dusk", drives = 4, seed = 3, width = 96, height = 64}}
+detector = {{width = 0.1, box_scale = 0.3}}
+training = {{start_steps = 2, steps = 2, batch = 2}}
+selection = {{strategies = {NAMES}, budget = 2, cycles = 1, passes = 2, exclude_current = 1}}
+"""
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return parse_recipe(TEXT, "tiny")
+
+
+def test_what_takes_long_is_shared_by_those_who_want_the_very_same(recipe: Recipe) -> None:
+    groups = first_looks(make_strategies(recipe, frozenset(Need)))
+    assert [[one.name for one in group] for group in groups.values()] == [
+        ["divergence", "entropy", "random"],
+        ["mc-dropout-0.5", "bald"],
+        ["mc-dropout-0.1"],
+    ]
+    assert len(groups) == 3
+
+
+def test_nobody_waits_for_what_others_want_and_all_agree_whoever_came_first(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    def choices(out: Path, *wanted: list[str] | None) -> dict[str, list[str]]:
+        for only in wanted:
+            with open_run(recipe, TEXT, out) as run:
+                execute(run, only=only)
+        with open_run(recipe, TEXT, out) as run:
+            store = run.context.store
+            assert store.is_done(Key(0), "look")
+            return {
+                name: [row.record_id for row in store.choices(Key(0, name, 1))] for name in NAMES
+            }
+
+    few = choices(tmp_path / "few", ["divergence", "entropy"])
+    assert {name for name, chosen in few.items() if chosen} == {"divergence", "entropy"}
+    with open_run(recipe, TEXT, tmp_path / "few") as run:
+        costly = [name for name in first_looks(run.strategies) if name != "look"]
+        assert not any(run.context.store.is_done(Key(0), name) for name in costly)
+    later = choices(tmp_path / "few", ["mc-dropout-0.5"], None)
+    assert later == choices(tmp_path / "all", None)
+    assert all(later.values())
