@@ -186,9 +186,10 @@ def train(learner: Learner, lessons: Iterable[Batch], step: Step) -> None:
     before: Tensor | None = None
     for batch in lessons:
         loss = learner.gradients(batch)
-        # To ask a GPU for a number is to wait for it: it is asked for the last one while it works on this.
-        if before is not None:
-            _check(before)
+        # To ask a GPU for a number is to wait for it: of its records it is asked for the last one while it works on this.
+        ready = loss if learner.captured is None else before
+        if ready is not None:
+            _check(ready)
         if learner.clip is not None:
             nn.utils.clip_grad_norm_(learner.network.parameters(), learner.clip)
         learner.optimiser.step()

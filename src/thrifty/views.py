@@ -1,7 +1,7 @@
 """Views: the ways in which a detector can be asked about a frame.
 
-A strategy names the views it needs. The pass over a pool takes each of them once, for all strategies that asked; views are
-equal if they are of one kind with the same settings.
+A strategy names the views it needs. A pass over a pool takes each of them once, for all strategies that ask together; views
+are equal if they are of one kind with the same settings.
 """
 
 from __future__ import annotations

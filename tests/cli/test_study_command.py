@@ -7,7 +7,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from thrifty.cli.main import app
-from thrifty.errors import RecipeError
+from thrifty.cycle import stages
+from thrifty.cycle.context import Context
+from thrifty.errors import RecipeError, RunError
+from thrifty.store.schema import Key
+from thrifty.store.store import Outcome
+from thrifty.strategies.strategy import Strategy
 from thrifty.study import studies
 
 TINY = """
@@ -86,6 +91,27 @@ def test_only_the_arms_that_a_figure_looks_at_are_run(tiny: Path) -> None:
     assert few == {"doubtful-objects", "divergence", "guided-random", "whole-pool"}
     run("figure-8", *options, "--jobs", 2)
     assert arms() == few | {"divergence-3b"}
+
+
+def test_an_arm_that_another_study_left_in_the_middle_is_not_told_of(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--on", "street", "--out", tiny, "--seeds", 1, "--cycles", 2, "--jobs", 1)
+    original = stages.STAGES["evaluate"]
+
+    def stopped(context: Context, key: Key, strategy: Strategy) -> Outcome:
+        if (key.strategy, key.cycle) == ("entropy", 2):
+            raise RunError("stopped")
+        return original(context, key, strategy)
+
+    monkeypatch.setitem(stages.STAGES, "evaluate", stopped)
+    with pytest.raises(RunError, match="stopped"):
+        run("figure-5", *options)
+    told = run("figure-8", *options).stdout
+    assert told.count("The paper: ") == 2
+    table = (tiny / "street-seeds1-cycles2" / "learning_curves.csv").read_text()
+    assert "divergence-3b,0,1" in table
+    assert "entropy" not in table
 
 
 def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:

@@ -206,7 +206,7 @@ def test_cycle_0_is_the_start_weights_for_every_strategy(tiny: TinyData, tmp_pat
     settings, text = load_recipe(tiny.recipe(tmp_path, seeds="0"))
     with open_run(settings, text, tmp_path / "out", tiny.root) as run:
         execute(run)
-        points = figures(run.context)
+        points = figures(run.context, run.strategies)
     starts = [point for point in points if point.cycle == 0]
     assert [point.strategy for point in starts] == list(STRATEGIES)
     assert len({point.miss_rate for point in starts}) == 1

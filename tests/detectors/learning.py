@@ -84,4 +84,4 @@ def run_loop(tiny: TinyData, folder: Path, detector: str) -> list[Point]:
     recipe, written = load_recipe(tiny.recipe(folder, text))
     with open_run(recipe, written, folder / "out", tiny.root, "cpu", silent) as run:
         execute(run, 1)
-        return figures(run.context)
+        return figures(run.context, run.strategies)

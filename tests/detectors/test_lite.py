@@ -137,12 +137,13 @@ def test_a_window_of_features_says_what_the_whole_picture_says_there() -> None:
     torch.testing.assert_close(middle, whole[4][0, 0, :20, 64:], atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("freeze", [True, False])
 @pytest.mark.parametrize(("height", "width"), [(120, 160), (100, 75), (96, 128)])
 def test_maps_lie_where_training_puts_them_whatever_the_picture_s_sides(
-    height: int, width: int, monkeypatch: pytest.MonkeyPatch
+    height: int, width: int, freeze: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A window over all of a picture and the detector's maps say the same of every pixel."""
-    kind = TrainableLite(SETTINGS, TrainingSection())
+    kind = trainable(SETTINGS.model_copy(update={"freeze": freeze}), TrainingSection())
     torch.manual_seed(0)
     network = kind.network().eval()
     image = picture(height, width)
@@ -153,8 +154,10 @@ def test_maps_lie_where_training_puts_them_whatever_the_picture_s_sides(
         seen.append([upsample(level, rows, columns) for level in logits])
         return logits[0].sum()
 
-    monkeypatch.setattr("thrifty.detectors.lite_training.detection_loss", watch)
-    kind.loss(network, [image], [Annotations(np.zeros((0, 4)))], np.random.default_rng(0))
+    module = "lite_training" if freeze else "paper_training"
+    monkeypatch.setattr(f"thrifty.detectors.{module}.detection_loss", watch)
+    nothing = [Annotations(np.zeros((0, 4)))]
+    kind.loss(network, image[None], nothing, np.random.default_rng(0))
     detector = kind.detector(network.state_dict(), 0.05, "cpu")
     frame = Frame(Record("a", "a.png", width, height), image.permute(1, 2, 0).numpy())
     maps = detector.class_maps([frame])
@@ -286,7 +289,7 @@ def test_two_workers_and_a_run_that_is_killed_give_the_same_figures(tmp_path: Pa
     for name, jobs in (("one", 1), ("two", 2)):
         with open_run(recipe, text, tmp_path / name) as run:
             execute(run, jobs)
-            tables.append(figures(run.context))
+            tables.append(figures(run.context, run.strategies))
     with open_run(recipe, text, tmp_path / "killed") as run:
         for task in list(in_order(recipe, run.strategies))[:9]:
             commit(run.context.store, perform(run.context, run.strategies, task))
@@ -294,7 +297,7 @@ def test_two_workers_and_a_run_that_is_killed_give_the_same_figures(tmp_path: Pa
     remembering.cache_clear()
     with open_run(recipe, text, tmp_path / "killed") as run:
         execute(run, 1)
-        tables.append(figures(run.context))
+        tables.append(figures(run.context, run.strategies))
     first, *others = [
         [(one.strategy, one.seed, one.cycle, one.people, one.miss_rate, one.ap) for one in table]
         for table in tables

@@ -30,7 +30,7 @@ def study(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for runs and texts; studies that share a run find it."),
+        typer.Option(help="Folder for runs and texts; studies on one set share a run there."),
     ] = None,
     on: Annotated[
         str | None,

@@ -1,13 +1,13 @@
 """The pass over the pool: a detector is asked about every frame once, in all ways that somebody needs.
 
-In the first cycle all arms of a seed have the same detector, the start weights, so one pass serves all of them. From the second
-on every arm has its own.
+In the first cycle all arms of a seed have the same detector, the start weights, so one pass serves all of them, and one more
+those who want the same stochastic passes, altered pictures or further networks. From the second on every arm has its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,11 +43,7 @@ def first_looks(strategies: Sequence[Strategy]) -> dict[str, list[Strategy]]:
 
 def first_look(context: Context, key: Key, strategies: Sequence[Strategy]) -> Outcome:
     """What some strategies see of the pool with the start weights."""
-    seeing = _seeing(context, strategies)
-    outcome = _look(context, key, Key(key.seed, cycle=1), seeing, shared=True)
-    known = {row.record_id for row in context.store.unreadable(key)}
-    fresh = [row for row in outcome.unreadable if row.record_id not in known]
-    return replace(outcome, unreadable=fresh)
+    return _look(context, key, Key(key.seed, cycle=1), _seeing(context, strategies), shared=True)
 
 
 def score(context: Context, key: Key, strategy: Strategy) -> Outcome:

@@ -20,6 +20,10 @@ _FEWEST = 4096
 """Pixels asked for which a record has room at least; further records have room for twice as many as the one before."""
 
 
+_MOST = 16
+"""Records that are kept; pictures of many sizes are computed step by step from then on."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Record:
     graph: torch.cuda.CUDAGraph
@@ -51,6 +55,8 @@ class CapturedLoss:
         lesson = replace(lesson, asked=lesson.asked.padded(room(len(lesson.asked.places))))
         key = tuple(tensor.shape for tensor in lesson.tensors)
         if key not in self._records:
+            if len(self._records) == _MOST:
+                return self._pass(lesson)
             self._records[key] = self._record(lesson)
         record = self._records[key]
         for held, given in zip(record.lesson.tensors, lesson.tensors, strict=True):

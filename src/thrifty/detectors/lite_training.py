@@ -14,8 +14,8 @@ from thrifty.data.augmentation import inside_window, place_window
 from thrifty.detectors import lite
 from thrifty.detectors.loss import detection_loss
 from thrifty.detectors.network import LiteNetwork
-from thrifty.detectors.paper_training import Lesson, Prepared, TrainablePaper
-from thrifty.types import Annotations, BoolArray
+from thrifty.detectors.paper_training import Lesson, Prepared, TrainablePaper, ending
+from thrifty.types import Annotations
 
 
 class TrainableLite(TrainablePaper):
@@ -83,9 +83,7 @@ class TrainableLite(TrainablePaper):
         corner = place_window(
             whole, drawn, size, self._training.crop_around_objects, rng, lite.CELL
         )
-        beyond = np.array([[0, height, whole[1], whole[0]], [width, 0, whole[1], whole[0]]], float)
-        ends = Annotations(beyond, np.zeros(2, np.int64), np.ones(2, np.bool_))
-        return corner, inside_window(_joined(drawn, ends), corner, size)
+        return corner, inside_window(ending(drawn, sides, whole), corner, size)
 
     def _cut(
         self,
@@ -100,15 +98,6 @@ class TrainableLite(TrainablePaper):
             level[:, top // s : (top + rows) // s, left // s : (left + columns) // s]
             for level, s in zip(self._backbone.of(image, device, key), lite.STRIDES, strict=True)
         ]
-
-
-def _joined(first: Annotations, second: Annotations) -> Annotations:
-    ignore: BoolArray = np.concatenate([first.ignore, second.ignore])
-    return Annotations(
-        np.concatenate([first.boxes, second.boxes]),
-        np.concatenate([first.classes, second.classes]),
-        ignore,
-    )
 
 
 def _window(shapes: Sequence[torch.Size], wanted: tuple[int, int] | None) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from itertools import accumulate
 
 import torch
@@ -54,7 +54,8 @@ def detection_loss(logits: Sequence[Tensor], asked: Asked) -> Tensor:
 
 
 # A table made on the host cannot be sent while a GPU's work is recorded, so it is made before.
-@lru_cache(maxsize=64)
+# And what was recorded reads it from where it lay, so none is ever dropped: a few dozen numbers for each size of pictures.
+@cache
 def _layout(shapes: tuple[Shape, ...], planes: int, device: torch.device) -> Tensor:
     """Rows and columns of each level, and where it begins when all are laid end to end: `K x 3` int64."""
     sizes = [planes * rows * columns for rows, columns in shapes]

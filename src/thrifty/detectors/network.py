@@ -267,8 +267,8 @@ class FiveHeads(nn.Module, ABC):
         return [self.logits(level) for level in self._levels(nodes)]
 
     def fuse(self) -> None:
-        """Have torch.compile make fewer, larger operations of everything that is computed anew for each picture."""
-        self.heads = torch.compile(self.heads)  # type: ignore[method-assign]
+        """Have torch.compile make fewer, larger operations of everything up to the logits that is computed anew for each picture."""
+        self._levels = torch.compile(self._levels)  # type: ignore[method-assign]
         if not self.remembers:
             self.nodes = torch.compile(self.nodes)  # type: ignore[method-assign]
 

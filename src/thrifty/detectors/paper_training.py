@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from thrifty.config import DetectorSection, TrainingSection
+from thrifty.detectors import lite
 from thrifty.detectors.loss import detection_loss
 from thrifty.detectors.paper import PaperDetector, check_size, make_network
 from thrifty.detectors.targets import Asked, default_boxes, make_targets, rivals_of, sample
@@ -95,7 +96,10 @@ class TrainablePaper:
         """The images, and what is asked of them."""
         height, width = images.shape[-2:]
         check_size(height, width)
-        asked = self._asked(drawn, (height, width), rng)
+        # Maps on a backbone cover whole cells.
+        whole = (height, width) if self._settings.backbone is None else lite.span(height, width)
+        labels = [ending(one, (height, width), whole) for one in drawn]
+        asked = self._asked(labels, whole, rng)
 
         def shown(device: torch.device) -> tuple[Tensor, ...]:
             sent: Tensor = images.to(device)
@@ -123,3 +127,21 @@ class TrainablePaper:
     ) -> PaperDetector:
         """Raises `DataError` where the weights do not fit."""
         return PaperDetector(self._settings, weights, threshold, device)
+
+
+def ending(drawn: Annotations, sides: tuple[int, int], whole: tuple[int, int]) -> Annotations:
+    """Labels of a picture that is continued below and to the right, where nothing is to be asked.
+
+    Args:
+        drawn: In pixels of the picture.
+        sides: Its height and width.
+        whole: Those of what it is continued to.
+    """
+    (height, width), (rows, columns) = sides, whole
+    beyond = np.array([[0, height, columns, rows], [width, 0, columns, rows]], np.float64)
+    beyond = beyond[[rows > height, columns > width]]
+    return Annotations(
+        np.concatenate([drawn.boxes, beyond]),
+        np.concatenate([drawn.classes, np.zeros(len(beyond), np.int64)]),
+        np.concatenate([drawn.ignore, np.ones(len(beyond), np.bool_)]),
+    )

@@ -91,11 +91,10 @@ class Targets:
 
     def askable(self, places: IntArray) -> BoolArray:
         """Which pixels may be drawn as negatives: `N` of `N` indices."""
-        height, width = self.shape[2:]
-        row, column = np.divmod(places % (height * width), width)
-        top, bottom, left, right = self.cleared.T[:, :, None]
-        inside = (row >= top) & (row < bottom) & (column >= left) & (column < right)
-        return ~np.asarray(inside.any(axis=0))
+        free = np.ones(self.shape[2:], dtype=np.bool_)
+        for top, bottom, left, right in self.cleared:
+            free[top:bottom, left:right] = False
+        return np.asarray(free.reshape(-1)[places % free.size])
 
 
 def make_targets(

@@ -24,6 +24,8 @@ Maps = TypeVar("Maps")
 Bad = TypeVar("Bad")
 BATCH = 4
 _ON_GPU = 32
+_PIXELS = _ON_GPU * 640 * 480
+"""Of frames that are seen at once, at most, unless a single frame has more."""
 _AHEAD = 2
 
 
@@ -126,7 +128,11 @@ def _batches(stream: Iterator[Frame | Bad], size: int) -> Iterator[list[Frame] |
                 group = []
             yield frame
             continue
-        if group and (len(group) == size or group[0].image.shape != frame.image.shape):
+        if group and (
+            len(group) == size
+            or group[0].image.shape != frame.image.shape
+            or (len(group) + 1) * frame.image[..., 0].size > _PIXELS
+        ):
             yield group
             group = []
         group.append(frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from thrifty.engine.local import usual_batch
 from thrifty.errors import CapabilityError, DataError
 from thrifty.judging import detect_all, judge
 from thrifty.project.models import ProjectDetector, current
@@ -78,7 +79,8 @@ def _on_test(
     looking = _boxes_of(project, detector)
     with project.progress("looking at the test set", len(labels), "frames") as step:
         for opened in labelled_sets(project, Role.TEST):
-            found |= detect_all(looking, opened.frames, opened.frames.records, step)
+            frames = opened.frames
+            found |= detect_all(looking, frames, frames.records, step, usual_batch(project.device))
     return found
 
 
@@ -91,7 +93,9 @@ def _on_shadow(
     with project.progress("looking at the shadow sample", len(labels), "frames") as step:
         for pool in sorted({choice.pool for choice in wanted}):
             records = [stored(one.record) for one in wanted if one.pool == pool]
-            found |= detect_all(looking, kept.of_pool(pool), records, step)
+            found |= detect_all(
+                looking, kept.of_pool(pool), records, step, usual_batch(project.device)
+            )
     return found
 
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from thrifty.chance import stage_seed
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.viewing import look
-from thrifty.engine.local import map_frames
+from thrifty.engine.local import map_frames, usual_batch
 from thrifty.errors import BudgetError, DataError
 from thrifty.judging import detect_all
 from thrifty.project.labelling import lessons, waiting
@@ -112,7 +112,7 @@ def _looked_at(
         model = None if detector is None else detector.model
         out = score_file(project, model, looking, source)
         pool = sampling_of(source).pool(Path(source.path))
-        scoring = Scoring(pool, detector, looking, project.device)
+        scoring = Scoring(pool, detector, looking, project.device, usual_batch(project.device))
         score_pool(scoring, out, project.progress, stopping)
         table = read_scores(out).table
         tables.append(table.append_column(POOL, pa.array([number] * len(table), pa.int64())))
@@ -230,7 +230,9 @@ def _seen_again(project: Project, looking: Looking, labels: Mapping[str, Label])
 
     for pool, records in _by_pool(project, labels):
         with project.progress("looking at labelled frames", len(records), "frames") as step:
-            for result in map_frames(observe, kept.of_pool(pool), records, step):
+            for result in map_frames(
+                observe, kept.of_pool(pool), records, step, usual_batch(project.device)
+            ):
                 if isinstance(result, Unreadable):
                     raise DataError(result.reason)
                 rows[result[0].id] = result[1]
@@ -284,5 +286,5 @@ def _keep(
     with project.progress("looking at the chosen frames", len(choices), "frames") as step:
         for number in sorted({choice.pool for choice in choices}):
             frames = kept.of_pool(number)
-            found |= detect_all(loaded, frames, frames.records, step)
+            found |= detect_all(loaded, frames, frames.records, step, usual_batch(project.device))
     return {record_id: detector.of_project(boxes) for record_id, boxes in found.items()}

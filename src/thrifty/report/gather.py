@@ -21,7 +21,7 @@ from thrifty.strategies.strategy import Strategy
 from thrifty.study.comparison import findings, measurements
 from thrifty.study.point import Point
 from thrifty.study.run import Run
-from thrifty.study.summary import begun, figures
+from thrifty.study.summary import figures, finished
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
 _SHOWN_CHOICES = 4
@@ -35,14 +35,15 @@ def gather(run: Run) -> Content:
     """Read everything that the page shows; pictures and score maps are made again for the frames shown."""
     context = run.context
     facts = context.store.facts()
-    points = figures(context)
-    held = {key: context.store.held(key) for key in _keys(run, context.recipe.seeds)}
+    there = finished(context, run.strategies)
+    points = figures(context, there)
+    held = {key: context.store.held(key) for key in _keys(run, there, context.recipe.seeds)}
     return Content(
         title=context.recipe.name,
         description=context.recipe.description,
         rendered=isinstance(context.recipe.pool, StreetSource),
         points=points,
-        chosen=list(_chosen(run)),
+        chosen=list(_chosen(run, there)),
         passed_over=[
             shown
             for key, rows in held.items()
@@ -82,21 +83,20 @@ def _seed(run: Run) -> int:
     return run.context.recipe.seeds[0]
 
 
-def _keys(run: Run, seeds: Sequence[int]) -> list[Key]:
+def _keys(run: Run, strategies: Sequence[Strategy], seeds: Sequence[int]) -> list[Key]:
     most = run.context.recipe.selection.cycles
-    there = begun(run.context)
     return [
         Key(seed, strategy.name, cycle)
         for seed in seeds
-        for strategy in run.strategies
-        if strategy.name in there and strategy.name != WHOLE_POOL
+        for strategy in strategies
+        if strategy.name != WHOLE_POOL
         for cycle in range(1, (strategy.cycles or most) + 1)
     ]
 
 
-def _chosen(run: Run) -> Iterator[ChosenFrame]:
-    by_name = {strategy.name: strategy for strategy in run.strategies}
-    for key in _keys(run, [_seed(run)]):
+def _chosen(run: Run, strategies: Sequence[Strategy]) -> Iterator[ChosenFrame]:
+    by_name = {strategy.name: strategy for strategy in strategies}
+    for key in _keys(run, strategies, [_seed(run)]):
         detector = run.context.detector(previous(key))
         for row in run.context.store.choices(key)[:_SHOWN_CHOICES]:
             yield _chosen_frame(run.context, key, row, by_name[key.strategy], detector)

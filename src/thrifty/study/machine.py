@@ -26,6 +26,8 @@ from thrifty.types import Need
 REPEATS = 9
 _WARM_UP = 2
 """Rounds that are not counted: they compile kernels, allocate memory and render the frames."""
+_BATCHES = 2
+"""Batches that training goes over again and again; no more than are warmed up, so that none is rendered while it is timed."""
 _AT_ONCE = 10
 """Steps that are timed together on a GPU: batches are made ahead in threads, so single steps are too fast or too slow."""
 _THRESHOLD = 0.05
@@ -133,7 +135,7 @@ def measure_training(
         TrainingError: The loss stops being finite.
     """
     settings = subject.training
-    frames, labels = open_street(_street(subject, settings.batch * _WARM_UP))
+    frames, labels = open_street(_street(subject, settings.batch * _BATCHES))
     examples = [Example(record, labels[record.id]) for record in frames.records]
     ends: list[float] = []
     each = _AT_ONCE if subject.device.startswith("cuda") else 1

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from thrifty.cycle.context import Context
 from thrifty.store.schema import Key
+from thrifty.strategies.strategy import Strategy
 from thrifty.study.point import Point
 
 
-def begun(context: Context) -> list[str]:
-    """The strategies of which a cycle is finished under some seed, in the recipe's order: a study may have asked for these alone."""
+def finished(context: Context, strategies: Sequence[Strategy]) -> list[Strategy]:
+    """Those of which all cycles are done under all seeds: a study may have asked for these alone, another was stopped in the middle."""
     recipe = context.recipe
     return [
         strategy
-        for strategy in recipe.selection.strategies
-        if any(context.store.evaluation(Key(seed, strategy, 1)) for seed in recipe.seeds)
+        for strategy in strategies
+        if all(
+            context.store.evaluation(
+                Key(seed, strategy.name, strategy.cycles or recipe.selection.cycles)
+            )
+            for seed in recipe.seeds
+        )
     ]
 
 
-def figures(context: Context) -> list[Point]:
-    """Figures of every finished cycle, in order of strategy, seed and cycle."""
+def figures(context: Context, strategies: Sequence[Strategy]) -> list[Point]:
+    """Figures of every finished cycle of some arms, in order of strategy, seed and cycle."""
     recipe = context.recipe
     return [
         point
-        for strategy in begun(context)
+        for strategy in strategies
         for seed in recipe.seeds
-        for point in _arm(context, seed, strategy, recipe.selection.cycles)
+        for point in _arm(context, seed, strategy.name, recipe.selection.cycles)
     ]
 
 
