@@ -5,8 +5,12 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
+from thrifty.config import DetectorSection
+from thrifty.detectors.checked import CheckedDetector
+from thrifty.detectors.paper import PaperDetector, make_network
 from thrifty.detectors.viewing import chance_of, look, mirror
 from thrifty.maps import ClassMaps
 from thrifty.testing import StubDetector
@@ -350,3 +354,29 @@ def test_what_cannot_be_taken_is_refused_by_name() -> None:
 
     with pytest.raises(TypeError, match="Smells is no view that can be taken"):
         look(StubDetector(), FRAMES, {Smells()})
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_boxes_that_are_read_off_class_maps_need_no_second_look(
+    checked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = DetectorSection(width=0.1, box_scale=0.2)
+    torch.manual_seed(0)
+    own = PaperDetector(settings, make_network(settings).state_dict(), threshold=0.3)
+    detector = CheckedDetector("own", own) if checked else own
+    frames = [frame("a"), frame("b", scale=0.5)]
+    expected = own.detect(frames)
+    assert sum(map(len, expected)) > 0
+    calls: list[int] = []
+    original = PaperDetector.class_maps
+
+    def watch(self: PaperDetector, shown: Sequence[Frame]) -> ClassMaps:
+        calls.append(len(shown))
+        return original(self, shown)
+
+    monkeypatch.setattr(PaperDetector, "class_maps", watch)
+    seen = look(detector, frames, {Maps(), Boxes()})
+    assert calls == [2]
+    for one, other in zip(seen[Boxes()], expected, strict=True):
+        assert np.array_equal(one.boxes, other.boxes)
+        assert np.array_equal(one.scores, other.scores)

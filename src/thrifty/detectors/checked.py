@@ -6,13 +6,14 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from thrifty.detectors.protocol import DenseDetector
+from thrifty.detectors.protocol import DenseDetector, ReadsMaps
 from thrifty.errors import CapabilityError, DataError, FrameError
 from thrifty.maps import ClassMaps
 from thrifty.types import Detections, Frame, Need
@@ -40,6 +41,8 @@ class CheckedDetector:
         self._detector: Any = detector
         self._smallest = int(getattr(detector, "smallest", 1))
         self.gives: frozenset[Need] = frozenset(getattr(detector, "gives", ()))
+        if isinstance(detector, ReadsMaps):
+            self.boxes_of = partial(self._boxes_of, detector)
         able = {
             need for need, method in _METHODS.items() if callable(getattr(detector, method, None))
         }
@@ -86,6 +89,16 @@ class CheckedDetector:
         """Boxes of a batch, as `thrifty.detectors.protocol.Detector`; raises as `class_maps`."""
         with self._asked(frames):
             found: list[Detections] = list(self._detector.detect(frames))
+        return self._counted(found, frames)
+
+    def _boxes_of(
+        self, detector: ReadsMaps, maps: ClassMaps, frames: Sequence[Frame]
+    ) -> list[Detections]:
+        with self._asked(frames):
+            found = list(detector.boxes_of(maps, frames))
+        return self._counted(found, frames)
+
+    def _counted(self, found: list[Detections], frames: Sequence[Frame]) -> list[Detections]:
         if len(found) != len(frames):
             raise CapabilityError(
                 f"{self._name}: gives boxes of {len(found)} frames for {len(frames)} ({full_names(frames)}); return one "

@@ -143,7 +143,12 @@ class PaperDetector:
         Raises:
             DataError: As `class_maps`.
         """
-        probabilities = self.class_maps(frames).probabilities()
+        return self.boxes_of(self.class_maps(frames), frames)
+
+    @torch.inference_mode()
+    def boxes_of(self, maps: ClassMaps, frames: Sequence[Frame]) -> list[Detections]:
+        """As `detect`, of frames whose class maps these are."""
+        probabilities = maps.probabilities()
         settings = self._settings
         found = decode(
             probabilities, self._sizes, self._threshold, settings.suppression, settings.class_count

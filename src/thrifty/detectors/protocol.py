@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -47,4 +47,13 @@ class Detector(DenseDetector, Protocol):
 
     def features(self, frames: Sequence[Frame], layer: Literal["last", "deep"]) -> Tensor:
         """Features `B x D x h x w` over the whole frame, floating: see `thrifty.views.Features`."""
+        ...
+
+
+@runtime_checkable
+class ReadsMaps(Protocol):
+    """A detector whose boxes are read off its class maps: who has these need not ask it again."""
+
+    def boxes_of(self, maps: ClassMaps, frames: Sequence[Frame]) -> list[Detections]:
+        """What `Detector.detect` gives of the frames whose class maps these are."""
         ...

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from PIL import Image as Pillow
 
-from thrifty.detectors.protocol import Detector
+from thrifty.detectors.protocol import Detector, ReadsMaps
+from thrifty.maps import ClassMaps
 from thrifty.types import Detections, FloatArray, Frame, Image
 from thrifty.views import (
     AlteredBoxes,
@@ -24,6 +26,7 @@ from thrifty.views import (
     View,
 )
 
+_MAPS = cast(View[object], Maps())
 _CUT = 0.2
 _SMALLER = 0.8
 
@@ -51,7 +54,12 @@ def look(
     others = [view for view in views if view not in boxes]
     answers = {view: _answer(view, detector, frames, members) for view in others}
     if boxes:
-        answers |= dict.fromkeys(boxes, detector.detect(frames))
+        maps = answers.get(_MAPS)
+        if isinstance(maps, ClassMaps) and isinstance(detector, ReadsMaps):
+            found = detector.boxes_of(maps, frames)
+        else:
+            found = detector.detect(frames)
+        answers |= dict.fromkeys(boxes, found)
     return Seen(answers, len(frames), _sizes(frames))
 
 
