@@ -68,6 +68,15 @@ def test_a_higher_miss_rate_has_an_interval_that_holds_it() -> None:
     assert answer.sentence.endswith("as the paper has it.")
 
 
+def test_a_question_of_our_own_is_none_of_the_paper_s() -> None:
+    sentence = only(claim(ours=True), BETTER).sentence
+    assert sentence.startswith("Expected: Mine is better. Here: ")
+    assert sentence.endswith("p = 0.125): as expected.")
+    assert (
+        "other than expected, better" in only(claim(ours=True, expected="worse"), BETTER).sentence
+    )
+
+
 @pytest.mark.parametrize("expected", ["alike", "better"])
 def test_what_seeds_cannot_tell_apart_confirms_nothing(expected: str) -> None:
     answer = only(claim(cycle="first", expected=expected), BETTER)

@@ -50,6 +50,7 @@ def test_a_whole_pool_that_is_worse_is_no_headroom_either() -> None:
     assert room is not None
     assert room.gain.high < 0
     assert not room.is_there
+    assert "chance misses 0.112 less than the whole pool, 95 % interval 0.0" in room.sentences()[-1]
 
 
 def test_one_seed_tells_nothing() -> None:

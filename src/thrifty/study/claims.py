@@ -37,7 +37,8 @@ class Answer:
     @property
     def sentence(self) -> str:
         """What the paper says and what came out."""
-        return f"The paper: {self.claim.paper} Here: {self._here}."
+        whose = "Expected" if self.claim.ours else "The paper"
+        return f"{whose}: {self.claim.paper} Here: {self._here}."
 
     @property
     def _here(self) -> str:
@@ -66,9 +67,10 @@ class Answer:
     def _verdict(self) -> str:
         if self.outcome == "alike":
             return "no difference that these seeds can show"
+        whose = "expected" if self.claim.ours else "the paper has it"
         if self.outcome == self.claim.expected:
-            return "as the paper has it"
-        return f"other than the paper has it, {self.outcome}"
+            return f"as {whose}"
+        return f"other than {whose}, {self.outcome}"
 
 
 def answers(

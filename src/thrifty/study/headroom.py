@@ -50,10 +50,9 @@ class Headroom:
             f"chance with {self.labelled:.0f} labels {_told(self.chance)}",
             f"the whole pool, {self.pool:.0f} labels, {_told(self.whole)}",
         ]
-        between = (
-            f"chance misses {self.gain.difference:.3f} more than the whole pool, 95 % interval {self.gain.low:.3f} to "
-            f"{self.gain.high:.3f}"
-        )
+        sign, word = (-1.0, "less") if self.gain.difference < 0 else (1.0, "more")
+        low, high = sorted((sign * self.gain.low, sign * self.gain.high))
+        between = f"chance misses {sign * self.gain.difference:.3f} {word} than the whole pool, 95 % interval {low:z.3f} to {high:z.3f}"
         if self.is_there:
             return [*lines, f"{between}: labels matter here"]
         return [

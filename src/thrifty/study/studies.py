@@ -22,12 +22,13 @@ class Claim(Section):
     """What the paper says of one strategy beside another.
 
     Attributes:
-        paper: In words.
+        paper: In words; of a question of our own what was expected.
         strategy: Which.
         than: Beside which.
         figure: `miss_rate` at one false positive per image, or `people` in the frames chosen so far.
         cycle: After which cycle.
-        expected: What the paper found.
+        expected: What the paper found, or, of a question of our own, what was expected.
+        ours: Whether the question is our own.
     """
 
     paper: str
@@ -36,6 +37,7 @@ class Claim(Section):
     figure: Literal["miss_rate", "people"]
     cycle: Literal["first", "last"] = "last"
     expected: Literal["better", "worse", "alike"]
+    ours: bool = False
 
 
 class Study(Section):
