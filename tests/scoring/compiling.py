@@ -28,7 +28,8 @@ KERNELS = [
     *((gpu._add_entropies, ENTROPIES, {"SOFTMAX": s, "BLOCK": gpu._BLOCK}) for s in (True, False)),
 ]
 
-for kernel, arguments, constants in KERNELS:
-    signature = arguments | dict.fromkeys(constants, "constexpr")
-    made = compile_kernel(ASTSource(kernel, signature, constants), target=HOPPER)
-    print(kernel.__name__, len(made.asm["cubin"]))
+if __name__ == "__main__":
+    for kernel, arguments, constants in KERNELS:
+        signature = arguments | dict.fromkeys(constants, "constexpr")
+        made = compile_kernel(ASTSource(kernel, signature, constants), target=HOPPER)
+        print(kernel.__name__, len(made.asm["cubin"]))
