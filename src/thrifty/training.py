@@ -167,8 +167,8 @@ class Learner:
     def gradients(self, batch: Batch) -> Tensor:
         """The loss of a batch, whose gradients are left with the weights."""
         device = next(self.network.parameters()).device
-        if self.captured is not None and batch.lesson is not None:
-            return self.captured(batch.lesson.on(device)).clone()
+        if self.captured is not None and batch.prepared is not None:
+            return self.captured(batch.prepared.on(device)).clone()
         with torch.autocast(device.type, torch.bfloat16, enabled=self.halved):
             loss = self.kind.loss(self.network, batch.on(device), batch.drawn, batch.rng)
         self.optimiser.zero_grad()
@@ -237,13 +237,13 @@ class Batch:
         images: `B x 3 x H x W` uint8, channels last in memory; for a kind that takes whole pictures, B of `3 x H x W`.
         drawn: Labels in pixels of the images.
         rng: The chance that its loss may ask for.
-        lesson: What a loss on a GPU is computed from, where its kind makes that beforehand.
+        prepared: What a loss on a GPU is computed from, where its kind makes that beforehand.
     """
 
     images: Tensor | Sequence[Tensor]
     drawn: Sequence[Annotations]
     rng: np.random.Generator
-    lesson: Prepared | None = None
+    prepared: Prepared | None = None
 
     def on(self, device: torch.device) -> Tensor | Sequence[Tensor]:
         """The images on a device."""
@@ -332,7 +332,7 @@ def _make_batch(
     labels = [drawn for _, drawn in pictures]
     if not plan.device.startswith("cuda") or not isinstance(kind, Staged):
         return Batch(images, labels, rng)
-    return Batch(images, labels, rng, kind.lesson(images, labels, rng))
+    return Batch(images, labels, rng, kind.prepare(images, labels, rng))
 
 
 def _window(shapes: Sequence[tuple[int, ...]], wanted: tuple[int, int] | None) -> tuple[int, int]:

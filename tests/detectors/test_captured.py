@@ -34,7 +34,7 @@ def test_a_graph_gives_the_loss_and_gradients_of_its_operations(backbone: str | 
     many = Annotations(np.array([[x, y, x + 40.0, y + 70] for x in (5.0, 60) for y in (2.0, 20)]))
     for drawn in ([one, one], [many, many], [one, many], [one, one]):
         images = torch.from_numpy(rng.integers(0, 256, (2, 3, 96, 128)).astype(np.uint8))
-        lesson = kind.lesson(images, drawn, rng).on(CUDA)
+        lesson = kind.prepare(images, drawn, rng).on(CUDA)
         loss = captured(lesson).clone()
         gradients = [
             weight.grad.clone() for weight in network.parameters() if weight.grad is not None

@@ -1,7 +1,8 @@
 """The pass over the pool: a detector is asked about every frame once, in all ways that somebody needs.
 
-In the first cycle all arms of a seed have the same detector, the start weights, so one pass serves all of them, and one more
-those who want the same stochastic passes, altered pictures or further networks. From the second on every arm has its own.
+In the first cycle all arms of a seed have the same detector, the start weights, so one pass serves all of them; stochastic
+passes, altered pictures and further networks are a pass of their own for those who want the same. From the second on every arm
+has its own.
 """
 
 from __future__ import annotations

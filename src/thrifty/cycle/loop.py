@@ -68,10 +68,11 @@ def _work(context: Context, strategies: Sequence[Strategy], task: Task) -> Calla
         common = {
             "train": partial(train_start, context, key),
             "evaluate": partial(evaluate, context, key),
+            **{
+                stage: partial(first_look, context, key, together)
+                for stage, together in first_looks(strategies).items()
+            },
         }
-        looks = first_looks(strategies)
-        if task.stage in looks:
-            return partial(first_look, context, key, looks[task.stage])
         return common[task.stage]
     strategy = next(strategy for strategy in strategies if strategy.name == key.strategy)
     return lambda: STAGES[task.stage](context, key, strategy)

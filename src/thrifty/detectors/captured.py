@@ -18,8 +18,6 @@ _REHEARSALS = 3
 """Passes before one is recorded: libraries choose their algorithms and take their memory in the first."""
 _FEWEST = 4096
 """Pixels asked for which a record has room at least; further records have room for twice as many as the one before."""
-
-
 _MOST = 16
 """Records that are kept; pictures of many sizes are computed step by step from then on."""
 

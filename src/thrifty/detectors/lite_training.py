@@ -38,7 +38,7 @@ class TrainableLite(TrainablePaper):
         super().__init__(settings, training)
         self._backbone = lite.remembering()
 
-    def lesson(
+    def prepare(
         self,
         images: Any,  # noqa: ANN401 - as of `Trainable.loss`
         drawn: Sequence[Annotations],

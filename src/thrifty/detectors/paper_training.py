@@ -85,9 +85,9 @@ class TrainablePaper:
     ) -> Tensor:
         """Equation 7 without its last term, which the optimiser applies as weight decay."""
         device = next(network.parameters()).device
-        return self.loss_of(network, self.lesson(images, drawn, rng).on(device))
+        return self.loss_of(network, self.prepare(images, drawn, rng).on(device))
 
-    def lesson(
+    def prepare(
         self,
         images: Any,  # noqa: ANN401 - as of `Trainable.loss`
         drawn: Sequence[Annotations],

@@ -73,7 +73,7 @@ class Trainable(Protocol):
 class Staged(Trainable, Protocol):
     """A kind whose loss falls into what the host does and what is numbers on a device alone, which a GPU can repeat from a record."""
 
-    def lesson(
+    def prepare(
         self,
         images: Any,  # noqa: ANN401 - as of `Trainable.loss`
         drawn: Sequence[Annotations],
