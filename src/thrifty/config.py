@@ -166,6 +166,7 @@ _PAPER = {
     "rivals",
     "double_evaluation",
     "suppression",
+    "refined",
     "precision",
     "compile",
 }
@@ -201,6 +202,8 @@ class DetectorSection(Section):
         double_evaluation: Average the outputs for an image and its mirror.
         suppression: Boxes of different heads that overlap a surer one by more than this share of the smaller
             box's area are dropped; `0` keeps all, as the released code does.
+        refined: Lay each box where what its head says around the maximum has its centre, and between the sizes of its head and of
+            the heads next to it, as far as these speak there; in place of the maximum and of its head's size, as in the paper.
         precision: Of the network when it is asked, not when it is trained; maps are float32 whatever it is.
         compile: Fuse the network's operations by torch.compile, in training and when it is asked: on a GPU about twice as fast, after
             a minute of waiting for each size of pictures.
@@ -225,6 +228,7 @@ class DetectorSection(Section):
     rivals: Annotated[float, Field(ge=0, le=1)] | None = None
     double_evaluation: bool = False
     suppression: Annotated[float, Field(ge=0, le=1)] = 0.5
+    refined: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     compile: bool = False
     classes: tuple[str, ...] = ()

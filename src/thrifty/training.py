@@ -216,7 +216,7 @@ def make_optimiser(network: nn.Module, settings: TrainingSection) -> torch.optim
         {"params": biases},
     ]
     if settings.optimiser == "adamw":
-        return torch.optim.AdamW(groups, settings.learning_rate, weight_decay=0.0)
+        return torch.optim.AdamW(groups, settings.learning_rate, weight_decay=0.0, fused=True)
     if settings.optimiser == "rmsprop":
         return torch.optim.RMSprop(groups, settings.learning_rate, alpha=_RMSPROP_DECAY)
     return torch.optim.SGD(groups, settings.learning_rate, momentum=_MOMENTUM)

@@ -1,13 +1,15 @@
 """`thrifty study` as people use it: a list, tables, and a run with what is said of it."""
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from thrifty.cli.main import app
-from thrifty.cycle import stages
+from thrifty.cycle import loop, stages
 from thrifty.cycle.context import Context
 from thrifty.errors import RecipeError, RunError
 from thrifty.store.schema import Key
@@ -86,9 +88,9 @@ def test_only_the_arms_that_a_figure_looks_at_are_run(tiny: Path) -> None:
         rows = (tiny / "street-seeds1-cycles1" / "learning_curves.csv").read_text().splitlines()
         return {row.split(",")[0] for row in rows[1:] if row.split(",")[2] == "1"}
 
-    run("objects", *options, "--jobs", 1)
+    run("thrifty", *options, "--jobs", 1)
     few = arms()
-    assert few == {"doubtful-objects", "divergence", "guided-random", "whole-pool"}
+    assert few == {"thrifty", "divergence", "guided-random", "whole-pool"}
     run("figure-8", *options, "--jobs", 2)
     assert arms() == few | {"divergence-3b"}
 
@@ -112,6 +114,31 @@ def test_an_arm_that_another_study_left_in_the_middle_is_not_told_of(
     table = (tiny / "street-seeds1-cycles2" / "learning_curves.csv").read_text()
     assert "divergence-3b,0,1" in table
     assert "entropy" not in table
+
+
+def test_where_labels_matter_each_arm_is_told_by_what_it_takes_to_be_as_good(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Miss rates laid down: 0.9 at first, chance 0.1 less a cycle, divergence 0.2 less, the whole pool 0.3."""
+    original = stages.STAGES["evaluate"]
+
+    def laid_down(context: Context, key: Key, strategy: Strategy) -> Outcome:
+        outcome = original(context, key, strategy)
+        assert outcome.evaluation is not None
+        better = {"divergence": 0.2, "whole-pool": 0.6}.get(key.strategy, 0.1)
+        missed = 0.9 - better * key.cycle + 0.002 * key.seed
+        return replace(outcome, evaluation=replace(outcome.evaluation, miss_rate=missed))
+
+    monkeypatch.setitem(stages.STAGES, "evaluate", laid_down)
+    monkeypatch.setattr(loop, "evaluate", lambda context, key: laid_down(context, key, ANY))
+    told = run(
+        "thrifty", "--on", "street", "--out", tiny, "--jobs", 1, "--seeds", 3, "--cycles", 2
+    ).stdout
+    assert ": labels matter here" in told
+    [line] = [line for line in told.splitlines() if line.startswith("divergence: ")]
+    assert "parity with guided-random: 2 labels reach 0.702, where 4 were spent (50 %" in line
+    assert "along the whole curve" in line
+    assert "parity with the whole pool: 0.302 is not reached within 4 labels" in line
 
 
 def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:

@@ -1,6 +1,7 @@
 """The whole loop on small real files."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,17 +9,22 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from tests.tiny import TinyData
 from thrifty.config import load_recipe
+from thrifty.cycle import stages
 from thrifty.cycle.context import Context
 from thrifty.cycle.loop import run_all
+from thrifty.data.frames import CachedFrames
+from thrifty.detectors.paper import Weights
 from thrifty.errors import BudgetError, CapabilityError, DataError, RecipeError
 from thrifty.oracles.simulated import SimulatedOracle
 from thrifty.store.schema import ChoiceRow, EvaluationRow, Key
 from thrifty.strategies.catalogue import make_strategies
 from thrifty.study.run import execute, open_run
 from thrifty.study.summary import figures
+from thrifty.training import Example, Plan, fit
 from thrifty.types import Annotations, Need, Record
 
 STRATEGIES = ("divergence", "guided-random", "random")
@@ -262,3 +268,30 @@ def test_a_strategy_that_the_detector_cannot_serve_names_those_that_fit(
         CapabilityError, match="needs class maps.*strategies that fit: guided-random, random"
     ):
         make_strategies(settings, frozenset({Need.BOXES}))
+
+
+def test_a_detector_begins_where_its_strategy_says(
+    tiny: TinyData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the start weights every time, or from the cycle before."""
+    text = tiny.recipe(tmp_path).read_text()
+    names = 'strategies = ["divergence", "thrifty"]'
+    path = tmp_path / "two.toml"
+    path.write_text(re.sub(r"strategies = \[[^\]]*\]", names, text))
+    recipe, _ = load_recipe(path)
+    begun: list[Weights | None] = []
+
+    def noted(plan: Plan, frames: CachedFrames, examples: Sequence[Example], *rest: Any) -> Any:
+        begun.append(rest[0])
+        return fit(plan, frames, examples, *rest)
+
+    monkeypatch.setattr(stages, "fit", noted)
+    with open_run(recipe, "", tmp_path / "out", tiny.root) as run:
+        execute(run)
+        start, *cycles = begun
+        assert start is None
+        keys = [Key(0), Key(0), Key(0), Key(0, "thrifty", 1)]
+        for began, key in zip(cycles, keys, strict=True):
+            assert began is not None
+            expected = run.context.weights(key)
+            assert all(torch.equal(began[name], expected[name]) for name in expected)

@@ -27,6 +27,42 @@ def test_a_bump_becomes_its_head_s_default_box() -> None:
     assert found.boxes.tolist() == [[70.5 - 25, 60.5 - 40, 70.5 + 25, 60.5 + 40]]
 
 
+def test_a_refined_box_lies_in_the_middle_of_its_patch() -> None:
+    maps = torch.zeros(1, 5, 80, 80)
+    maps[0, 3, 30:42, 20:30] = 0.8
+    [plain] = decode(maps, SIZES, 0.05)
+    [refined] = decode(maps, SIZES, 0.05, refined=True)
+    middle = [(20 + 30) / 2, (30 + 42) / 2]
+    centre = (refined.boxes[0, :2] + refined.boxes[0, 2:]) / 2
+    # The square around the maximum cuts the lower end of the patch off.
+    np.testing.assert_allclose(centre, middle, atol=0.25)
+    assert np.abs((plain.boxes[0, :2] + plain.boxes[0, 2:]) / 2 - middle).max() > 1
+    np.testing.assert_allclose(refined.boxes[0, 2:] - refined.boxes[0, :2], SIZES[3])
+
+
+@pytest.mark.parametrize(("head", "other"), [(3, 2), (3, 4), (0, 1), (4, 3)])
+def test_a_refined_box_has_a_size_between_those_of_heads_next_to_each_other(
+    head: int, other: int
+) -> None:
+    maps = blob(head, 60, 70) + blob(other, 60, 70) / 3
+    [found] = decode(maps, SIZES, 0.3, refined=True)
+    wanted = SIZES[head] ** 0.75 * SIZES[other] ** 0.25
+    np.testing.assert_allclose(found.boxes[0, 2:] - found.boxes[0, :2], wanted, rtol=1e-6)
+
+
+def test_refining_keeps_to_the_heads_of_one_class() -> None:
+    # Two classes: head 3 says the first, head 4 the second.
+    maps = torch.zeros(1, 10, 120, 160)
+    maps[0, 6], maps[0, 9] = blob(3, 60, 70)[0, 3], blob(3, 60, 70)[0, 3] / 3
+    [found] = decode(maps, SIZES, 0.3, classes=2, refined=True)
+    np.testing.assert_allclose(found.boxes[0, 2:] - found.boxes[0, :2], SIZES[3], rtol=1e-6)
+
+
+def test_nothing_found_is_nothing_to_refine() -> None:
+    [found] = decode(torch.zeros(1, 5, 60, 60), SIZES, 0.3, refined=True)
+    assert len(found) == 0
+
+
 def test_the_score_is_the_largest_threshold_at_which_the_released_rule_keeps_it() -> None:
     maps = blob(3, 60, 70)
     score = float(decode(maps, SIZES, 0.1)[0].scores[0])

@@ -315,3 +315,18 @@ def test_mistakes_are_misses_and_sure_false_alarms_by_hand() -> None:
     found = Detections(boxes, np.array([0.9, 0.8, 0.3]))
     assert mistakes(found, drawn, 1) == 2
     assert mistakes(Detections(np.zeros((0, 4)), np.zeros(0)), drawn, 1) == 2
+
+
+@pytest.mark.parametrize(("strategy", "parents"), [("divergence", [1, 1]), ("thrifty", [1, 2])])
+def test_a_model_begins_where_the_strategy_says(
+    tmp_path: Path, tiny: TinyData, strategy: str, parents: list[int]
+) -> None:
+    """The paper's from the start weights every time, that of the house from the model before."""
+    settings = SETTINGS.replace('strategy = "divergence"', f'strategy = "{strategy}"')
+    with tiny_project(tmp_path / "p", tiny, settings) as project:
+        train(project)
+        for batch in (1, 2):
+            select(project)
+            label_batch(project, tiny, batch)
+            train(project)
+        assert [model.parent for model in project.store.models()][1:] == parents

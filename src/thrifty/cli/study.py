@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from thrifty.files import replace_file
 
 if TYPE_CHECKING:
     from thrifty.config import Recipe
+    from thrifty.evaluation.learning_curve import Measurement
     from thrifty.study.studies import Study
 
 _TABLE_TITLE = "Images and people of each set after its filters"
@@ -103,6 +104,7 @@ def _compared(
     from thrifty.report.outcome import write_outcome
     from thrifty.report.summary import summarize
     from thrifty.study.claims import answers
+    from thrifty.study.comparison import measurements
     from thrifty.study.headroom import headroom
     from thrifty.study.run import execute, open_run
     from thrifty.study.studies import as_toml
@@ -117,6 +119,7 @@ def _compared(
         execute(opened, jobs_on(where, jobs), chosen.arms)
         outcome = write_outcome(opened, folder)
         points, facts = outcome.content.points, outcome.content.facts
+        rows = measurements(points, recipe.cost.model)
     Console().print(summary_table(summarize(points), len(recipe.seeds)))
     room = headroom(points)
     seeds = ", ".join(map(str, recipe.seeds))
@@ -128,9 +131,21 @@ def _compared(
         ),
         *(room.sentences() if room else []),
         *(answer.sentence for answer in answers(chosen.claims, points, room)),
+        *(_found(rows, chosen.arms) if room and room.is_there else []),
         f"page: {outcome.page}",
         f"table: {outcome.table}",
     ]
+
+
+def _found(rows: Sequence[Measurement], arms: Sequence[str]) -> Iterator[str]:
+    """What each arm is worth beside chance: along the whole curve, and by what it takes to be as good."""
+    from thrifty.strategies.names import REFERENCES
+    from thrifty.study.comparison import findings
+
+    asked = [row for row in rows if row.strategy in arms]
+    base = next(name for name in REFERENCES if name in arms)
+    for finding in findings(asked, base):
+        yield f"{finding.strategy}: " + "; ".join(finding.sentences(base)) + "."
 
 
 def _table_one(data: Path | None) -> list[str]:

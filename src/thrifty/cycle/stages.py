@@ -10,7 +10,7 @@ import numpy as np
 
 from thrifty.chance import stage_seed
 from thrifty.cycle.artifacts import write_detections, write_member, write_weights
-from thrifty.cycle.context import SURVEY, Context
+from thrifty.cycle.context import SURVEY, Context, previous
 from thrifty.cycle.looking import observed_by, pictures_seen, score
 from thrifty.cycle.memory import candidates_of, chosen_of, describe, earlier_of, labels_before
 from thrifty.data.frames import CachedFrames
@@ -21,7 +21,15 @@ from thrifty.judging import detect_all, judge
 from thrifty.selection.budget import Budget
 from thrifty.store.schema import ChoiceRow, EvaluationRow, HeldRow, Key, UnreadableRow
 from thrifty.store.store import Outcome
-from thrifty.strategies.strategy import Columns, Decision, Labelled, Strategy, members_of, within
+from thrifty.strategies.strategy import (
+    Columns,
+    Decision,
+    Labelled,
+    Strategy,
+    goes_on,
+    members_of,
+    within,
+)
 from thrifty.strategies.surroundings import EXPECTED
 from thrifty.training import Example, Plan, fit
 from thrifty.types import Record, Unreadable
@@ -143,7 +151,8 @@ def collect(context: Context, key: Key, strategy: Strategy) -> Outcome:  # noqa:
 def train(context: Context, key: Key, strategy: Strategy) -> Outcome:
     """Train on X_al, from the weights trained on X_l; an ensemble's further networks likewise.
 
-    On X_al alone, as in the paper, unless the recipe replays a share of X_l.
+    On X_al alone, as in the paper, unless the recipe replays a share of X_l; and from the weights of the cycle before for a
+    strategy that goes on.
     """
     labels = labels_before(context, Key(key.seed, key.strategy, key.cycle + 1))
     examples = [Example(context.by_id[record_id], drawn) for record_id, drawn in labels.items()]
@@ -158,7 +167,7 @@ def train(context: Context, key: Key, strategy: Strategy) -> Outcome:
         device=context.device,
         title=f"{describe(key)}: training",
     )
-    start = Key(key.seed)
+    start = previous(key) if goes_on(strategy) else Key(key.seed)
     frames, earlier = context.cached_lessons, _start_examples(context)
     weights = fit(plan, frames, examples, context.weights(start), context.progress, earlier)
     artifacts = [write_weights(context.store, key, weights, context.recipe.detector)]

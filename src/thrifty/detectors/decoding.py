@@ -4,6 +4,9 @@ The map of each head is smoothed by a 3x3 mean. A place is a detection at thresh
 19x19 neighbourhood, at least t, and at least 100 of the neighbourhood's pixels reach t. So the largest t at which a
 place is still a detection is the 100th largest value around it, and that is its score: one pass serves every
 threshold. Its box is the head's default box, centred there.
+
+A head says much the same all over the positive patch that it was taught, so the maximum lies anywhere in it; and most objects
+lie between two default sizes. Where boxes are to fit more tightly they can be refined by what is said all around.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from thrifty.types import Detections, FloatArray, IntArray
 _REACH = 9
 _SUPPORT = 100
 _SAME = 0.5
+_SHARPNESS = 3
+"""Power of the probabilities by which places around a maximum weigh: what is half as sure counts an eighth."""
 _FEW = 1000
 """Maxima that are compared pair by pair."""
 
@@ -29,6 +34,8 @@ def decode(
     threshold: float,
     suppression: float = 0.0,
     classes: int = 1,
+    *,
+    refined: bool = False,
 ) -> list[Detections]:
     """Find boxes in class maps.
 
@@ -40,33 +47,54 @@ def decode(
             out; 0 keeps all. The heads know nothing of each other, so one person between two default sizes
             is often found twice. Boxes of different classes leave each other alone.
         classes: C.
+        refined: Lay a box around the mean place of what its head says near the maximum, weighed by the third power of the
+            probabilities, with the geometric mean of the sizes of its head and of the heads next to it, weighed by the greatest
+            probability that each has there. In place of the maximum, and of its head's size.
 
     Returns:
         One `Detections` per image, surest first, in pixels of the maps. Ties go to the deeper head, then upwards
-        and to the left. Probabilities are those of the head that found the box, at its centre. The network's boxes are
-        not refined from anything: a box's proposal is the surest box of its class that another head has there, overlapping
+        and to the left. Probabilities are those of the head that found the box, at its maximum. The network has
+        no boxes to begin with that it would move: a box's proposal is the surest box of its class that another head has there, overlapping
         it by more than half of the smaller one.
     """
     smooth = F.avg_pool2d(probabilities, 3, stride=1, padding=1, count_include_pad=False)
-    peaks = _first_of_plateaus((smooth == highest_around(smooth)) & (smooth >= threshold))
+    peaks = _peaks(smooth, threshold)
     return [
-        _decode_one(smooth[index], peaks[index], sizes, threshold, suppression, classes)
+        _decode_one(
+            smooth[index],
+            peaks[peaks[:, 0] == index, 1:],
+            sizes,
+            threshold,
+            suppression,
+            classes,
+            refined,
+        )
         for index in range(len(smooth))
     ]
 
 
-def _first_of_plateaus(peaks: Tensor) -> Tensor:
-    """Of several maxima within reach of each other, which must be equal, the first in reading order."""
-    places = peaks.nonzero()
+def _peaks(smooth: Tensor, threshold: float) -> Tensor:
+    """Places that nothing within reach exceeds, and of equal ones within reach the first: `N x 4`, in reading order."""
+    sure = smooth >= threshold
+    places = (sure & (smooth == highest_around(smooth, 1))).nonzero()
     if len(places) > _FEW:
-        return peaks & _is_first(peaks)
+        peaks = sure & (smooth == highest_around(smooth))
+        return (peaks & _is_first(peaks)).nonzero()
+    # Most of what exceeds its neighbours exceeds all within reach, and of what does not there are a few to look at.
+    planes = smooth.flatten(0, 1)
+    flat = torch.stack([places[:, 0] * smooth.shape[1] + places[:, 1], *places.T[2:]], dim=1)
+    highest = _around(planes, flat).flatten(1).amax(1)
+    return _first_of_plateaus(places[planes[tuple(flat.T)] == highest])
+
+
+def _first_of_plateaus(places: Tensor) -> Tensor:
+    """Of several maxima within reach of each other, which must be equal, the first in reading order."""
     image, channel, row, column = places.T
-    order = row * peaks.shape[-1] + column
+    order = torch.arange(len(places), device=places.device)
     near = (image[:, None] == image) & (channel[:, None] == channel)
     near &= (row[:, None] - row).abs() <= _REACH
     near &= (column[:, None] - column).abs() <= _REACH
-    later = (near & (order[:, None] > order)).any(dim=1)
-    return peaks.index_put(tuple(places[later].T), peaks.new_zeros(()))
+    return places[~(near & (order[:, None] > order)).any(dim=1)]
 
 
 def _is_first(peaks: Tensor) -> Tensor:
@@ -104,19 +132,24 @@ def _highest_along(values: Tensor, reach: int, dim: int) -> Tensor:
 
 def _decode_one(
     smooth: Tensor,
-    peaks: Tensor,
+    places: Tensor,
     sizes: FloatArray,
     threshold: float,
     suppression: float,
     classes: int,
+    refined: bool,  # noqa: FBT001 - by place, as everything here
 ) -> Detections:
-    places = peaks.nonzero()
-    scores = _support(smooth, places).cpu().numpy().astype(np.float64)
+    around = _around(smooth, places)
+    scores = around.flatten(1).topk(_SUPPORT, dim=1).values[:, -1].cpu().numpy().astype(np.float64)
     found = places.cpu().numpy()
     sure = np.flatnonzero(scores >= threshold)
     order = sure[np.lexsort((found[sure, 2], found[sure, 1], found[sure, 0], -scores[sure]))]
     heads, kinds = np.divmod(found[order, 0], classes)
-    boxes = geometry.centred(found[order][:, [2, 1]] + 0.5, sizes[heads])
+    centres, sides = found[order][:, [2, 1]] + 0.5, sizes[heads]
+    if refined:
+        centres += _mean_places(around).cpu().numpy()[order]
+        sides = _mean_sizes(smooth, places, sizes, classes)[order]
+    boxes = geometry.centred(centres, sides)
     kept = _surviving(boxes, kinds, suppression) if suppression else np.arange(len(boxes))
     return Detections(
         boxes[kept],
@@ -161,16 +194,38 @@ def _surviving(boxes: FloatArray, kinds: IntArray, share: float) -> IntArray:
     return np.sort(np.concatenate(kept)) if kept else np.zeros(0, dtype=np.int64)
 
 
-def _support(smooth: Tensor, places: Tensor) -> Tensor:
-    """The 100th largest of the values around each place (`N x 3`: head, row, column): `N`."""
-    if not len(places):
-        return smooth.new_zeros(0)
+def _around(smooth: Tensor, places: Tensor) -> Tensor:
+    """The values around each place (`N x 3`: head, row, column): `N x 19 x 19`, zeros beyond the border."""
     padded = F.pad(smooth, (_REACH,) * 4, value=0.0)
     offsets = torch.arange(2 * _REACH + 1, device=smooth.device)
     rows = places[:, 1, None, None] + offsets[None, :, None]
     columns = places[:, 2, None, None] + offsets[None, None, :]
-    windows = padded[places[:, 0, None, None], rows, columns].flatten(1)
-    return windows.topk(_SUPPORT, dim=1).values[:, -1]
+    return padded[places[:, 0, None, None], rows, columns]
+
+
+def _mean_places(around: Tensor) -> Tensor:
+    """From the middle of each window (`N x 19 x 19`) to the mean place of what stands there: `N x 2`, across and down."""
+    weights = around.double() ** _SHARPNESS
+    offsets = torch.arange(-_REACH, _REACH + 1, dtype=weights.dtype, device=weights.device)
+    moments = torch.stack([weights.sum(1) @ offsets, weights.sum(2) @ offsets], dim=1)
+    return moments / weights.sum((1, 2))[:, None]
+
+
+def _mean_sizes(smooth: Tensor, places: Tensor, sizes: FloatArray, classes: int) -> FloatArray:
+    """Widths and heights between those of the heads that speak around each place: `N x 2`."""
+    heads = len(sizes)
+    said = []
+    for next_one in (-1, 0, 1):
+        channel = places[:, 0] + next_one * classes
+        there = (channel >= 0) & (channel < heads * classes)
+        moved = torch.stack([channel.clamp(0, heads * classes - 1), *places.T[1:]], dim=1)
+        said.append(_around(smooth, moved).flatten(1).amax(1) * there)
+    shares = torch.stack(said, dim=1).cpu().numpy().astype(np.float64)
+    own = places[:, 0].cpu().numpy() // classes
+    nearby = np.clip(own[:, None] + np.array([-1, 0, 1]), 0, heads - 1)
+    logarithms = np.log(sizes)[nearby]
+    weights = (shares / shares.sum(axis=1, keepdims=True))[:, :, None]
+    return np.asarray(np.exp((logarithms * weights).sum(axis=1)))
 
 
 def suppress(boxes: FloatArray, share: float) -> IntArray:

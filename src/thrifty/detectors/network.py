@@ -89,10 +89,10 @@ class ConvNorm(nn.Module):
             # A GPU's backward pass wants a scale, be it one.
             values = F.group_norm(values, values.shape[1], torch.ones_like(self.bias), self.bias)
         else:
-            values = values - values.mean(dim=1, keepdim=True)
-            spread = values.square().mean(dim=1, keepdim=True)
-            values = values * torch.rsqrt(spread + _EPSILON)
-            values = values * self.scale[:, None, None] + self.bias[:, None, None]
+            places = values.permute(0, 2, 3, 1)
+            values = F.layer_norm(
+                places, self.scale.shape, self.scale, self.bias, _EPSILON
+            ).permute(0, 3, 1, 2)
         return self.activation(values)
 
 

@@ -151,7 +151,12 @@ class PaperDetector:
         probabilities = maps.probabilities()
         settings = self._settings
         found = decode(
-            probabilities, self._sizes, self._threshold, settings.suppression, settings.class_count
+            probabilities,
+            self._sizes,
+            self._threshold,
+            settings.suppression,
+            settings.class_count,
+            refined=settings.refined,
         )
         return [one.scaled(1 / frame.scale) for one, frame in zip(found, frames, strict=True)]
 

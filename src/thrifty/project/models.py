@@ -27,6 +27,8 @@ from thrifty.project.project import Project
 from thrifty.project.sources import labelled_sets
 from thrifty.store.project.rows import Label, Model, Role
 from thrifty.store.project.store import Told
+from thrifty.strategies.catalogue import make_strategy
+from thrifty.strategies.strategy import goes_on
 from thrifty.training import Example, Plan, fit
 from thrifty.types import Detections
 
@@ -124,8 +126,8 @@ def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> 
 def train(project: Project, *, fresh: bool = False) -> Model | None:
     """Train what the labels ask for: the start weights, or the next model from them on the labels of the pool.
 
-    As in the paper, each model begins from the weights that the start labels made, and sees the labels of the pool alone, but for
-    what `replay` draws from the start labels.
+    As in the paper, each model begins from the weights that the start labels made, or from the model before if the project's
+    strategy goes on; and it sees the labels of the pool alone, but for what `replay` draws from the start labels.
 
     Args:
         project: Whose.
@@ -150,7 +152,10 @@ def train(project: Project, *, fresh: bool = False) -> Model | None:
         raise TrainingError(
             f"{project.folder}: has no labels to learn from; add some with `thrifty add start`, or collect a batch"
         )
-    return _train_next(project, labels, start, len(trained))
+    settings = project.settings
+    strategy = make_strategy(settings.selection.strategy, settings, str(project.folder))
+    begin = trained[-1] if trained and goes_on(strategy) else start
+    return _train_next(project, labels, begin, len(trained))
 
 
 def _start_model(project: Project) -> Model | None:

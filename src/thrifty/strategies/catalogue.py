@@ -42,7 +42,6 @@ from thrifty.strategies.div_proto import DivProto
 from thrifty.strategies.divergence import Divergence
 from thrifty.strategies.diverse import Diverse
 from thrifty.strategies.doubt import PixelDoubt
-from thrifty.strategies.doubtful_objects import DoubtfulObjects
 from thrifty.strategies.larger_batches import LargerBatches
 from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.ppal import Ppal
@@ -50,6 +49,7 @@ from thrifty.strategies.random import Random
 from thrifty.strategies.scored import Pipeline
 from thrifty.strategies.strategy import Strategy, needs_of
 from thrifty.strategies.surroundings import Surroundings
+from thrifty.strategies.thrifty import Thrifty
 from thrifty.strategies.whole_pool import WholePool
 from thrifty.types import FloatArray, Need
 from thrifty.views import Maps, Members, Passes
@@ -186,9 +186,7 @@ def _rows() -> Mapping[str, Factory]:
         "divergence-mean": partial(_divergence, name="divergence-mean", mean=True),
         "divergence-unsmoothed": partial(_divergence, name="divergence-unsmoothed", smooth=False),
         "divergence-unruled": partial(_divergence, name="divergence-unruled", rules=False),
-        "doubtful-objects": lambda settings: DoubtfulObjects(
-            divergence_settings(settings), _pipeline(settings)
-        ),
+        "thrifty": lambda settings: Thrifty(divergence_settings(settings), _pipeline(settings)),
     }
     boxes: Mapping[str, Factory] = {
         "margin-sum": partial(_margin, name="margin-sum", how="sum"),

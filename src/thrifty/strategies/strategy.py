@@ -56,7 +56,10 @@ class Decision:
 
 
 class Strategy(Protocol):
-    """What the loop asks of a strategy. Scores are finite and higher always means more worth labelling."""
+    """What the loop asks of a strategy. Scores are finite and higher always means more worth labelling.
+
+    One may also say `warm = True`: see `goes_on`.
+    """
 
     @property
     def name(self) -> str:
@@ -126,6 +129,11 @@ def members_of(strategies: Sequence[Strategy]) -> int:
     """Networks that have to be trained beside the detector, for the strategy that asks for most."""
     wanted = [view.count for one in strategies for view in one.views if isinstance(view, Members)]
     return max(wanted, default=1) - 1
+
+
+def goes_on(strategy: Strategy) -> bool:
+    """Whether the detector of a cycle begins from the weights of the cycle before, in place of the start weights."""
+    return bool(getattr(strategy, "warm", False))
 
 
 def needs_of(strategy: Strategy) -> frozenset[Need]:

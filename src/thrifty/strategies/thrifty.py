@@ -1,16 +1,15 @@
-r"""Frames that show objects and that the detector doubts: local divergence and expected objects, each as a share of the pool's mean.
+r"""The strategy of the house: divergence once the detector has earned its say, and a detector that goes on learning.
 
-\[s_f = \frac{D_f}{\overline{D}} + \frac{E_f}{\overline{E}}, \qquad E_f = \sum_{B \in f} p_B\]
+Two things are other than in the paper:
 
-with \(D_f\) the score of equations 1 to 5 and \(p_B\) the scores of the boxes found. Divergence alone also likes clutter on which
-the detector wavers; the number of objects alone also likes what is known. Where one of both is zero in the whole pool, the other
-decides.
-
-A detector that has never seen anything like the pool finds as many objects in one frame as in the next: its doubt is about everything, and
-what it chooses holds fewer objects than chance does. How much the expected objects vary tells such a detector from a competent
-one before any label is bought: over CamVid, one trained on 170 stills varied by 0.25 to 0.31 of the mean and one that had seen 14 frames
-by 1.05; over the rendered dusk one trained on rendered daylight by 1.13. So below half of the mean the cycle is left to chance, under the same
-rules.
+- **Cold start.** A detector that has never seen anything like the pool finds as many objects in one frame as in the next. Its doubt
+  is about everything, and where it doubts most there is least to learn from. How much the expected objects
+  \(E_f = \sum_{B \in f} p_B\), with \(p_B\) the scores of the boxes found, vary between the frames of the pool tells such a detector
+  from a competent one before any label is bought: over CamVid, one trained on 170 stills varied by 0.25 to 0.31 of the mean and one
+  that had seen 14 frames by 1.05; over the rendered dusk one trained on rendered daylight by 1.13. So below half of the mean the
+  cycle is left to chance, under the same rules.
+- **Warm start.** The detector of a cycle goes on from the weights of the cycle before, where the paper's begins from the start
+  weights every time. What it has learned from few labels is not thrown away, for the same number of steps a cycle.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ from thrifty.maps import ClassMaps
 from thrifty.scoring.forms import DivergenceSettings, pixel_scores, score_frames
 from thrifty.selection.budget import Budget
 from thrifty.strategies.random import Random
-from thrifty.strategies.scored import Pipeline
+from thrifty.strategies.scored import SCORE, Pipeline
 from thrifty.strategies.strategy import Columns, Decision, Labelled
-from thrifty.types import Annotations, FloatArray, Record
+from thrifty.types import Annotations, Record
 from thrifty.views import Boxes, Maps, Seen, View
 
-_DOUBT, _OBJECTS = "divergence", "objects"
+_OBJECTS = "objects"
 TELLS_APART = 0.5
 """Standard deviation of the expected objects over their mean, from which the detector has earned its say."""
 
 
-class DoubtfulObjects:
-    """Doubt and objects, in equal shares.
+class Thrifty:
+    """Divergence, by chance at a cold start, with a detector that goes on learning.
 
     Args:
         settings: Radius, regions, statistic (equations 1 to 5).
@@ -48,12 +47,13 @@ class DoubtfulObjects:
     views = frozenset({cast(View[object], Maps()), cast(View[object], Boxes())})
     looks_back = False
     cycles: int | None = None
+    warm = True
 
     def __init__(
         self,
         settings: DivergenceSettings | None = None,
         pipeline: Pipeline | None = None,
-        name: str = "doubtful-objects",
+        name: str = "thrifty",
     ) -> None:
         self.name = name
         self.settings = settings or DivergenceSettings()
@@ -63,7 +63,7 @@ class DoubtfulObjects:
         """Divergence and expected objects of each frame: `B` float64 each, >= 0."""
         doubt = np.asarray(score_frames(seen[Maps()], self.settings).numpy(), dtype=np.float64)
         objects = np.array([float(found.scores.sum()) for found in seen[Boxes()]])
-        return {_DOUBT: doubt, _OBJECTS: objects}
+        return {SCORE: doubt, _OBJECTS: objects}
 
     def score_map(self, maps: ClassMaps) -> Tensor:
         """The doubt of every pixel (equation 4): `B x H x W` floating, nats."""
@@ -77,10 +77,10 @@ class DoubtfulObjects:
         labelled: Labelled,
         rng: np.random.Generator,
     ) -> Decision:
-        """Rank by the sum of both shares, or by chance as long as the detector does not tell frames apart."""
+        """Rank by divergence, or by chance as long as the detector does not tell frames apart."""
         spread = variation(observed[_OBJECTS])
         if spread >= TELLS_APART:
-            scores = _share(observed[_DOUBT]) + _share(observed[_OBJECTS])
+            scores = np.asarray(observed[SCORE], dtype=np.float64)
             return self.pipeline.decide(candidates, scores, observed, budget, labelled)
         chance = Random(self.pipeline, self.name)
         decision = chance.decide(candidates, observed, budget, labelled, rng)
@@ -100,14 +100,3 @@ def variation(values: object) -> float:
     numbers = np.asarray(values, dtype=np.float64)
     mean = float(numbers.mean())
     return float(numbers.std()) / mean if mean > 0 else 0.0
-
-
-def _share(values: object) -> FloatArray:
-    """Each value over their mean; zeros where all are.
-
-    >>> _share([1.0, 3.0]), _share([0.0, 0.0])
-    (array([0.5, 1.5]), array([0., 0.]))
-    """
-    numbers = np.asarray(values, dtype=np.float64)
-    mean = float(numbers.mean())
-    return numbers / mean if mean > 0 else np.zeros(len(numbers))
