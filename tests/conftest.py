@@ -15,6 +15,8 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from tests.labelling import Server, shared_server
+from tests.memories import Files, Memory, postgres_server
+from tests.memories import Server as PostgresServer
 from tests.tiny import TinyData, write_tiny_data
 
 # The first call of a compiled function compiles it, which no deadline should punish.
@@ -53,6 +55,22 @@ def _beside(folder: Path) -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, one for each test process."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def memory(request: pytest.FixtureRequest) -> Memory:
+    """Where projects keep what they remember: each test is run with either."""
+    if request.param == "sqlite":
+        return Files()
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ def test_what_fails_and_what_dies_is_told(folder: Path) -> None:
 
 def test_another_process_at_work_is_waited_for(folder: Path) -> None:
     jobs = Jobs(folder, "cpu")
-    with open_project(folder) as project, project.turn():
+    with open_project(folder) as project, project.store.turn():
         jobs.start(Order("collect"))
         [bar] = under_way(jobs).bars
         assert bar.what == "waiting for another process on this project"

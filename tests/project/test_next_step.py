@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.project.projects import SETTINGS, hidden, label_batch, tiny_project
 from tests.tiny import TinyData
 from thrifty.oracles.folder import FolderTool
@@ -13,6 +15,8 @@ from thrifty.project.project import init_project, open_project
 from thrifty.project.selecting import select
 from thrifty.project.sources import Sampling, add_pool
 from thrifty.store.project.rows import Label
+
+pytestmark = pytest.mark.usefixtures("remembered")
 
 
 def test_each_step_leads_to_the_next(tiny: TinyData, tmp_path: Path) -> None:

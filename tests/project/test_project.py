@@ -30,6 +30,8 @@ from thrifty.store.project.rows import Label, Role
 from thrifty.strategies.catalogue import make_strategy
 from thrifty.types import Annotations, Detections
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 def grow(project: Project, tiny: TinyData, cycles: int = 2) -> None:
     train(project)
@@ -53,7 +55,7 @@ def test_the_same_history_leads_to_the_same_choices_and_the_log_repeats_it(
     with tiny_project(tmp_path / "one", tiny) as one:
         grow(one, tiny)
         assert replay(one, tmp_path / "again") == 2
-        with open_project(tmp_path / "again") as again:
+        with open_project(tmp_path / "again", alone=True) as again:
             assert ids(again) == ids(one)
             assert [model.digest for model in again.store.models()] == [
                 model.digest for model in one.store.models()
@@ -65,9 +67,10 @@ def test_the_same_history_leads_to_the_same_choices_and_the_log_repeats_it(
         assert all("test" in model.figures for model in told.models[1:])
         with pytest.raises(RunError, match="is a project already; choose a new folder"):
             replay(one, tmp_path / "again")
+        first = ids(one)[0]
     with tiny_project(tmp_path / "two", tiny, f"seed = 1\n{SETTINGS}") as two:
         grow(two, tiny, cycles=1)
-        assert ids(two)[0] != ids(one)[0]
+        assert ids(two)[0] != first
 
 
 def test_a_changed_file_is_noticed_when_the_log_is_repeated(tiny: TinyData, tmp_path: Path) -> None:
@@ -196,7 +199,7 @@ def test_two_at_once_take_turns_and_choose_no_frame_twice(tiny: TinyData, tmp_pa
     def choose() -> None:
         try:
             for _ in range(2):
-                with open_project(tmp_path / "one") as mine, mine.turn():
+                with open_project(tmp_path / "one") as mine, mine.store.turn():
                     select(mine, 3, more=True)
         except BaseException as error:  # noqa: BLE001 - told below
             failures.append(error)

@@ -1,7 +1,7 @@
 """One story, as it would be scripted: Penn-Fudan to begin with, the PETS09 video to choose from, people in Label Studio.
 
-It is told twice: by one process without a break, and by a process for each command, many of them killed at a random moment and given
-again. Both must come out the same.
+It is told three times: by one process without a break, and by a process for each command, many of them killed at a random moment and
+given again, once with the project's memory in a file and once on a PostgreSQL server. All must come out the same.
 """
 
 import json
@@ -20,6 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.labelling import Server, rectangle
+from tests.memories import Server as PostgresServer
 from thrifty.cli.main import app
 from thrifty.data.dataset import LabelledImage
 from thrifty.data.formats.catalogue import read_dataset
@@ -30,6 +31,7 @@ KILLED = 0.5
 """Of the commands."""
 SETTINGS = """
 name = "{name}"
+{memory}
 [detector]
 classes = ["person"]
 width = 0.1
@@ -52,6 +54,7 @@ class Story:
     folder: Path
     server: Server
     chance: random.Random | None = None
+    database: str | None = None
     killed: int = 0
 
     def thrifty(self, *arguments: object) -> str:
@@ -126,7 +129,9 @@ def _part(annotations: Path, taken: slice, out: Path) -> Path:
 def tell(story: Story, data: Path, sets: tuple[Path, Path]) -> None:
     start, test = sets
     story.folder.mkdir()
-    (story.folder / "thrifty.toml").write_text(SETTINGS.format(name=story.folder.name))
+    memory = f'database = "{story.database}"' if story.database else ""
+    settings = SETTINGS.format(name=story.folder.name, memory=memory)
+    (story.folder / "thrifty.toml").write_text(settings)
     disturbed, story.chance = story.chance, None
     pets = data / "pets09"
     drawn = {
@@ -162,15 +167,22 @@ def outcome(folder: Path) -> Iterator[object]:
 
 
 def test_killed_anywhere_the_story_comes_out_the_same(
-    label_studio: Server, real_data: Path, sets: tuple[Path, Path], tmp_path: Path
+    label_studio: Server,
+    postgres: PostgresServer,
+    real_data: Path,
+    sets: tuple[Path, Path],
+    tmp_path: Path,
 ) -> None:
     calm = Story(tmp_path / f"calm-{os.getpid()}", label_studio)
     tell(calm, real_data, sets)
-    disturbed = Story(tmp_path / f"disturbed-{os.getpid()}", label_studio, random.Random(7))  # noqa: S311 - moments to kill at
-    tell(disturbed, real_data, sets)
-    assert disturbed.killed >= 5
-    told, again = list(outcome(calm.folder)), list(outcome(disturbed.folder))
-    assert told == again
+    told = list(outcome(calm.folder))
+    for name, url in (("file", None), ("server", postgres.url(tmp_path))):
+        folder = tmp_path / f"disturbed-{name}-{os.getpid()}"
+        disturbed = Story(folder, label_studio, random.Random(7), url)  # noqa: S311 - moments to kill at
+        tell(disturbed, real_data, sets)
+        assert disturbed.killed >= 5, name
+        assert list(outcome(folder)) == told, name
+        assert (folder / "project.sqlite").exists() == (url is None)
     assert len([row for row in told if isinstance(row, tuple) and len(row) == 6]) >= CYCLES
     with open_project(calm.folder) as project:
         labels = project.store.labels()

@@ -1,5 +1,7 @@
 """The database of a project: how it changes form, and what it refuses."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +9,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from thrifty.errors import RunError
 from thrifty.store.project import schema
 from thrifty.store.project.database import Database, migrations
+from thrifty.store.project.engines import Holder, SqliteFile
 from thrifty.store.project.rows import Choice, Draft, Label, NewBatch, Role
 from thrifty.store.project.store import ProjectStore, Told
 from thrifty.types import Annotations, Detections, Record
@@ -26,50 +29,53 @@ def choice(rank: int, number: int) -> Choice:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ProjectStore:
-    made = ProjectStore(Database(tmp_path / "project.sqlite"))
-    made.add_source(Role.POOL, "/pool", {"every": 2}, "", TOLD)
-    return made
+def store(holder: Holder) -> Iterator[ProjectStore]:
+    with closing(Database(holder)) as database:
+        made = ProjectStore(database)
+        made.add_source(Role.POOL, "/pool", {"every": 2}, "", TOLD)
+        yield made
 
 
-def test_the_migrations_lead_to_the_tables_as_they_are_declared(tmp_path: Path) -> None:
-    database = Database(tmp_path / "project.sqlite")
-    with database.reading() as connection:
+def _written(holder: Holder) -> Engine:
+    return holder.engine().execution_options(writes=True)
+
+
+def test_the_migrations_lead_to_the_tables_as_they_are_declared(holder: Holder) -> None:
+    with closing(Database(holder)) as database, database.reading() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, schema.METADATA) == []
 
 
-def test_an_older_database_is_brought_to_the_present_form_with_all_it_holds(tmp_path: Path) -> None:
-    path = tmp_path / "project.sqlite"
+def test_an_older_database_is_brought_to_the_present_form_with_all_it_holds(holder: Holder) -> None:
     config = migrations()
-    engine = create_engine(f"sqlite:///{path}")
+    engine = _written(holder)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         row = {"role": "pool", "path": "/p", "options": {}, "digest": ""}
         connection.execute(insert(schema.SOURCE).values(**row))
     engine.dispose()
-    store = ProjectStore(Database(path))
-    assert [source.path for source in store.sources(Role.POOL)] == ["/p"]
-    assert store.draft("nobody") is None
+    with closing(Database(holder)) as database:
+        store = ProjectStore(database)
+        assert [source.path for source in store.sources(Role.POOL)] == ["/p"]
+        assert store.draft("nobody") is None
 
 
-def test_a_database_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "project.sqlite"
-    Database(path).close()
-    engine = create_engine(f"sqlite:///{path}")
+def test_a_database_of_a_later_version_is_left_alone(holder: Holder) -> None:
+    Database(holder).close()
+    engine = _written(holder)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(RunError, match="was written by a later version of thrifty"):
-        Database(path)
+        Database(holder)
 
 
 def test_what_is_no_database_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "project.sqlite"
     path.write_bytes(b"no database at all, but long enough to be looked at" * 30)
-    with pytest.raises(RunError, match="file is not a database; restore this file"):
-        Database(path)
+    with pytest.raises(RunError, match="file is not a database; restore it from a copy"):
+        Database(SqliteFile(path))
 
 
 def test_a_batch_is_remembered_whole_or_not_at_all(store: ProjectStore) -> None:
@@ -142,7 +148,7 @@ def test_readers_see_nothing_of_a_transaction_that_fails(store: ProjectStore) ->
     def fail() -> None:
         values = {"at": "", "command": "x", "arguments": {}, "settings": "", "outcome": {}}
         with database.writing() as connection:
-            connection.execute(insert(schema.EVENT).values(**values))
+            connection.execute(insert(schema.EVENT).values(number=9, **values))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -51,7 +51,7 @@ def opened(folder: Path | None, device: Device = Device.CPU) -> Iterator[Project
 @contextmanager
 def at_work(folder: Path | None, device: Device = Device.CPU) -> Iterator[Project]:
     """The same, for long work, which one process does at a time."""
-    with opened(folder, device) as project, project.turn(_say_waiting):
+    with opened(folder, device) as project, project.store.turn(_say_waiting):
         yield project
 
 
@@ -73,13 +73,20 @@ def init(
             help="What is trained: torchvision:NAME, yolo:FILE or hf:FOLDER; the paper's network if left out."
         ),
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of a PostgreSQL database, for a team; a file in the folder if left out."
+        ),
+    ] = None,
 ) -> None:
     """Begin a project: a folder with its settings, to which pools, labels and detectors are added."""
     from thrifty.project.project import init_project, template
     from thrifty.project.settings import FILE
 
     more = {} if model is None else {"model": f'"{model}"'}
-    new = init_project(folder, template(name or folder.resolve().name, tuple(classes), more))
+    text = template(name or folder.resolve().name, tuple(classes), more, database)
+    new = init_project(folder, text)
     typer.echo(f"{'begun' if new else 'is there already'}: {folder / FILE}")
 
 

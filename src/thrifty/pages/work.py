@@ -33,7 +33,7 @@ def obey(folder: Path, device: str, order: Order, progress: Progress) -> Iterato
             told = "waiting for another process on this project"
             waiting.enter_context(progress(told, 0, ""))
 
-        with project.turn(wait):
+        with project.store.turn(wait):
             waiting.close()
             yield from act(project, order)
 

@@ -2,7 +2,7 @@
 
 ```
 thrifty.toml        what the project is about; edit it
-project.sqlite      everything that was done
+project.sqlite      everything that was done, unless the settings name a PostgreSQL database for that
 frames/             pictures of the chosen frames, so that labels outlive the pool
 models/             weights
 scores/             what the detector made of the pools
@@ -11,23 +11,27 @@ scores/             what the detector made of the pools
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from thrifty.errors import RunError
 from thrifty.files import replace_file
 from thrifty.progress import Progress, silent
-from thrifty.project.settings import FILE, ProjectSettings, parse_settings, read_settings
+from thrifty.project.settings import (
+    FILE,
+    ProjectSettings,
+    database_of,
+    parse_settings,
+    read_settings,
+)
 from thrifty.store.project.database import Database
+from thrifty.store.project.engines import Holder, PostgresDatabase, SqliteFile
 from thrifty.store.project.store import ProjectStore, Told
 
 DATABASE = "project.sqlite"
-_LOCK = ".lock"
 _FOLDERS = ("frames", "models", "scores")
 
 
@@ -54,24 +58,6 @@ class Project:
     def told(self, command: str, **arguments: Any) -> Told:  # noqa: ANN401 - whatever JSON holds
         """What the log shall say of a change."""
         return Told(command, arguments, self.text)
-
-    @contextmanager
-    def turn(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Long work, one process at a time; saving labels waits for none of it.
-
-        Args:
-            waiting: Called once if another process is at work.
-        """
-        lock = filelock.FileLock(self.folder / _LOCK)
-        try:
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            waiting()
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 def init_project(folder: Path, text: str) -> bool:
@@ -120,7 +106,7 @@ def find_project(start: Path) -> Path:
 
 @contextmanager
 def open_project(
-    folder: Path, progress: Progress = silent, device: str = "cpu"
+    folder: Path, progress: Progress = silent, device: str = "cpu", *, alone: bool = False
 ) -> Iterator[Project]:
     """Open a project; any number of processes may.
 
@@ -128,32 +114,44 @@ def open_project(
         folder: The project's.
         progress: Told how far long work is.
         device: Where detectors run and train.
+        alone: Keep its memory in its folder, whatever database the settings name.
 
     Raises:
         RecipeError: Its settings are wrong.
+        CapabilityError: The driver of its database is not installed.
         RunError: Its database cannot be used.
     """
     settings, text = read_settings(folder)
     for name in _FOLDERS:
         (folder / name).mkdir(exist_ok=True)
-    database = Database(folder / DATABASE)
+    database = Database(SqliteFile(folder / DATABASE) if alone else memory_of(folder, settings))
     try:
         yield Project(folder, settings, text, ProjectStore(database), progress, device)
     finally:
         database.close()
 
 
-def template(name: str, classes: tuple[str, ...], more: Mapping[str, str]) -> str:
+def memory_of(folder: Path, settings: ProjectSettings) -> Holder:
+    """What a project's memory is held by; raises as `PostgresDatabase`."""
+    url = database_of(settings)
+    return SqliteFile(folder / DATABASE) if url is None else PostgresDatabase(url)
+
+
+def template(
+    name: str, classes: tuple[str, ...], more: Mapping[str, str], database: str | None = None
+) -> str:
     """The text of a new project's settings.
 
     Args:
         name: What people call the project.
         classes: What is labelled.
         more: Further lines of the table `detector`: keys and TOML values.
+        database: URL of a PostgreSQL database; a file in the project's folder if left out.
     """
     lines = [f"{key} = {value}" for key, value in more.items()]
     detector = "\n".join([f"classes = [{', '.join(map(_quoted, classes))}]", *lines])
-    return _TEMPLATE.format(name=_quoted(name), detector=detector)
+    where = "" if database is None else f"database = {_quoted(database)}\n"
+    return _TEMPLATE.format(name=_quoted(name), database=where, detector=detector)
 
 
 def _quoted(text: str) -> str:
@@ -164,7 +162,7 @@ def _quoted(text: str) -> str:
 _TEMPLATE = """\
 # What this project is about. docs/projects.md lists every setting; each may be changed at any time.
 name = {name}
-
+{database}
 [detector]
 {detector}
 

@@ -39,7 +39,7 @@ def replay(project: Project, into: Path) -> int:
     for event in events:
         # Settings are read when a project is opened, and may have been edited between two commands.
         replace_file(into / FILE, event.settings.encode())
-        with open_project(into, project.progress, project.device) as copy:
+        with open_project(into, project.progress, project.device, alone=True) as copy:
             again = _AGAIN.get(event.command)
             if again is None:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Self
@@ -21,8 +22,11 @@ from thrifty.config import (
     explain,
 )
 from thrifty.errors import RecipeError
+from thrifty.store.project.engines import read_url
 
 FILE = "thrifty.toml"
+VARIABLE = "THRIFTY_DATABASE"
+"""Names a database where the settings name none, or another."""
 
 
 class ProjectSelection(ChoosingSection):
@@ -55,11 +59,12 @@ class ProjectSettings(Section):
     Attributes:
         name: What people call it.
         seed: Chance begins here.
-        classes: What is labelled, in the order in which labels are numbered.
+        database: URL of the PostgreSQL database that remembers the project, without a password; a file in its folder if left out.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w][\w .-]*$", max_length=80)]
     seed: Seed = 0
+    database: str | None = None
     detector: DetectorSection
     training: TrainingSection = TrainingSection()
     score: ScoreSection = ScoreSection()
@@ -75,10 +80,24 @@ class ProjectSettings(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _without_password(self) -> Self:
+        # Of the whole, since what is wrong with a single setting is told with its value.
+        if self.database is not None and read_url(self.database).password:
+            raise ValueError(
+                f"database: a password has no place in this file; leave it to PGPASSWORD, ~/.pgpass or {VARIABLE}"
+            )
+        return self
+
     @property
     def classes(self) -> tuple[str, ...]:
         """What is labelled, in the order in which labels are numbered."""
         return self.detector.classes
+
+
+def database_of(settings: ProjectSettings) -> str | None:
+    """URL of the database that remembers a project: the environment's, or else the settings'; `None` for a file in its folder."""
+    return os.environ.get(VARIABLE) or settings.database
 
 
 def read_settings(folder: Path) -> tuple[ProjectSettings, str]:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
-from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from thrifty.errors import RunError
-
-_WAIT_SECONDS = 60
-_WRITES = "writes"
+from thrifty.store.project.engines import WRITES, Holder
 
 
 class Database:
@@ -28,16 +24,20 @@ class Database:
     Writers take turns from their first statement on, so what a transaction has read stays true until it ends.
 
     Args:
-        path: The SQLite file; made if missing.
+        holder: A file or a server.
 
     Raises:
         RunError: It cannot be opened, is damaged, or was written by a later version of thrifty.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._engine = _make_engine(path)
-        self._migrate()
+    def __init__(self, holder: Holder) -> None:
+        self._holder = holder
+        self._engine = holder.engine()
+        try:
+            self._migrate()
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -50,14 +50,18 @@ class Database:
         """A transaction: all of it or nothing.
 
         Raises:
-            RunError: The disk is full, or the database is locked for long or damaged.
+            RunError: The disk is full, or the database is locked for long, damaged or out of reach.
         """
-        engine = self._engine.execution_options(**{_WRITES: True})
+        engine = self._engine.execution_options(**{WRITES: True})
         with self._guarded(), engine.begin() as connection:
             yield connection
 
+    def turn(self, waiting: Callable[[], None]) -> AbstractContextManager[None]:
+        """Long work, one process at a time; see `Holder.turn`."""
+        return self._holder.turn(self._engine, waiting)
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of it."""
         self._engine.dispose()
 
     def _migrate(self) -> None:
@@ -73,7 +77,7 @@ class Database:
                 command.upgrade(scripts, "head")
             except CommandError as error:
                 raise RunError(
-                    f"{self._path}: was written by a later version of thrifty; install that one"
+                    f"{self._holder.name}: was written by a later version of thrifty; install that one"
                 ) from error
 
     @contextmanager
@@ -85,13 +89,14 @@ class Database:
             # What is refused because of what it says is for the caller to tell.
             raise
         except OperationalError as error:
+            told = " ".join(str(error.orig).split())
             raise RunError(
-                f"{self._path}: {error.orig}; see that nothing else holds it, that there is room and that it may be "
-                "written, then run the same command again"
+                f"{self._holder.name}: {told}; {self._holder.remedy}, then run the same command again"
             ) from error
         except DatabaseError as error:
+            told = " ".join(str(error.orig).split())
             raise RunError(
-                f"{self._path}: {error.orig}; restore this file from a copy of the project"
+                f"{self._holder.name}: {told}; restore it from a copy of the project"
             ) from error
 
 
@@ -101,22 +106,3 @@ def migrations() -> Config:
     folder = resources.files("thrifty.store.project").joinpath("migrations")
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     return config
-
-
-def _make_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _WAIT_SECONDS})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
-    # The driver would begin transactions late, and not before statements that change the schema.
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

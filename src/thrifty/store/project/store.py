@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from thrifty.errors import RunError
@@ -75,6 +76,14 @@ class ProjectStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def turn(self, waiting: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
+        """Long work, one process at a time; saving labels waits for none of it.
+
+        Args:
+            waiting: Called once if another process is at work.
+        """
+        return self._database.turn(waiting)
+
     # -- sources -------------------------------------------------------------------------------------------------
 
     def add_source(
@@ -92,7 +101,7 @@ class ProjectStore:
                 select(table).where(table.c.role == role, table.c.path == path)
             ).one_or_none()
             if known is None:
-                connection.execute(insert(table).values(role=role, path=path, **values))
+                _inserted(connection, table, {"role": role, "path": path, **values})
             elif {"options": known.options, "digest": known.digest} == values:
                 return False
             else:
@@ -122,7 +131,7 @@ class ProjectStore:
                 connection, schema.LESSON, [{"model": number, "label": label} for label in lessons]
             )
             _log(connection, told, {"model": model.digest})
-        return self.models()[-1]
+        return next(one for one in self.models() if one.number == number)
 
     def models(self) -> list[Model]:
         """All detectors, oldest first."""
@@ -176,7 +185,7 @@ class ProjectStore:
             raise RunError(
                 "another process has chosen some of these frames meanwhile; run the same command again"
             ) from error
-        return self.batches()[-1]
+        return next(one for one in self.batches() if one.number == number)
 
     def batches(self) -> list[Batch]:
         """All batches, oldest first."""
@@ -367,10 +376,14 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
 
 
 def _inserted(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
-    """The number that a row was given."""
-    key = connection.execute(insert(table).values(**values)).inserted_primary_key
-    assert key is not None  # noqa: S101 - every table that is inserted into so has one
-    return int(key[0])
+    """The number that a row was given.
+
+    It is the next one, without gaps: writers take turns, and no row is ever deleted from these tables. Counters of databases go on
+    counting where a transaction was undone, so the same history would not lead to the same numbers.
+    """
+    number = (connection.scalar(select(func.max(table.c.number))) or 0) + 1
+    connection.execute(insert(table).values(number=number, **values))
+    return int(number)
 
 
 def _add_label(connection: Connection, label: Label) -> None:
@@ -380,4 +393,4 @@ def _add_label(connection: Connection, label: Label) -> None:
 
 def _log(connection: Connection, told: Told, outcome: Arguments) -> None:
     values = asdict(told) | {"at": now(), "outcome": dict(outcome)}
-    connection.execute(insert(schema.EVENT).values(**values))
+    _inserted(connection, schema.EVENT, values)
