@@ -2,22 +2,21 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command import thrifty
 from thrifty.evaluation.learning_curve import Measurement
 from thrifty.study.comparison import MISS_RATE, write_measurements
 
 
-def thrifty(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "thrifty", "compare", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def compare(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return thrifty("compare", *arguments)
 
 
 def fails(*arguments: object) -> str:
-    done = thrifty(*arguments)
+    done = compare(*arguments)
     assert done.returncode == 2, done.stdout
     assert done.stderr.count("\n") == 1
     return done.stderr
@@ -46,15 +45,15 @@ def second(tmp_path: Path) -> Path:
 
 
 def test_two_tables_show_what_one_cannot(first: Path, second: Path) -> None:
-    alone = thrifty(first).stdout
+    alone = compare(first).stdout
     assert "no difference from random that 4 seeds can show" in alone
-    both = thrifty(first, second).stdout
+    both = compare(first, second).stdout
     assert "better than random in 8 of 8 seeds, difference 0.200" in both
     assert "10 labels reach 0.700, where 20 were spent (50 %; 95 % interval 10 to 10)" in both
 
 
 def test_json_has_the_same_figures(first: Path, second: Path) -> None:
-    done = thrifty(first, second, "--json", "--reference", "mine")
+    done = compare(first, second, "--json", "--reference", "mine")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["reference"], told["metric"], told["along"]) == ("mine", MISS_RATE, "frames")
@@ -80,11 +79,11 @@ def test_seeds_that_do_not_meet_are_no_comparison(tmp_path: Path) -> None:
         Measurement("random", 1, 1, 10, 0, 0.0, MISS_RATE, 0.5),
     ]
     write_measurements(rows, tmp_path / "apart.csv")
-    assert thrifty(tmp_path / "apart.csv").stdout == (
+    assert compare(tmp_path / "apart.csv").stdout == (
         "mine\n  no seed has been finished with both it and random\n"
     )
     write_measurements(rows[1:], tmp_path / "alone.csv")
-    assert "there is no strategy beside random" in thrifty(tmp_path / "alone.csv").stdout
+    assert "there is no strategy beside random" in compare(tmp_path / "alone.csv").stdout
 
 
 def test_curves_lie_along_what_is_asked_for(tmp_path: Path) -> None:
@@ -98,8 +97,8 @@ def test_curves_lie_along_what_is_asked_for(tmp_path: Path) -> None:
         for cycle in range(3)
     ]
     write_measurements(rows, path)
-    assert "10 labels reach 0.700, where 40 were spent (25 %" in thrifty(path).stdout
-    boxes = thrifty(path, "--along", "boxes").stdout
+    assert "10 labels reach 0.700, where 40 were spent (25 %" in compare(path).stdout
+    boxes = compare(path, "--along", "boxes").stdout
     assert "50 boxes reach 0.700, where 100 were spent (50 %" in boxes
     told = fails(path, "--along", "seconds")
     assert f"--along seconds: {path} counts no seconds; choose another axis" in told
@@ -110,7 +109,7 @@ def test_two_recipes_are_not_one_run(first: Path, tmp_path: Path) -> None:
     write_measurements([Measurement("mine", 0, 1, 99, 0, 0.0, MISS_RATE, 0.1)], other)
     told = fails(first, other)
     assert f"{first}, {other}: mine, seed 0: there are two different rows of cycle 1" in told
-    assert thrifty(first, first).stdout == thrifty(first).stdout
+    assert compare(first, first).stdout == compare(first).stdout
 
 
 @pytest.mark.parametrize(
@@ -130,7 +129,7 @@ def test_what_no_run_writes_is_refused_in_a_line(tmp_path: Path, row: str, messa
     if message:
         assert f"{path}: {message}" in fails(path, "--reference", "mine")
     else:
-        assert thrifty(path, "--reference", "mine").returncode == 0
+        assert compare(path, "--reference", "mine").returncode == 0
 
 
 def test_runs_that_spent_nothing_end_in_no_traceback(tmp_path: Path) -> None:
@@ -147,4 +146,4 @@ def test_runs_that_spent_nothing_end_in_no_traceback(tmp_path: Path) -> None:
     some = [Measurement("mine", seed, 2, 9, 0, 0.0, MISS_RATE, 0.4) for seed in range(6)]
     some += [Measurement("random", seed, 2, 0, 0, 0.0, MISS_RATE, 0.5) for seed in range(6)]
     write_measurements(rows + some, path)
-    assert "0 labels reach 0.500, where 0 were spent (95 % interval 0 to 0)" in thrifty(path).stdout
+    assert "0 labels reach 0.500, where 0 were spent (95 % interval 0 to 0)" in compare(path).stdout

@@ -1,24 +1,23 @@
 """`thrifty cost` as people use it: their times in, the table of a recipe out."""
 
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.command import thrifty
 from thrifty.config import Recipe
 
 
-def thrifty(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "thrifty", "cost", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def cost(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return thrifty("cost", *arguments)
 
 
 def test_times_become_the_table_of_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "times.csv"
     path.write_text("frame,boxes,seconds\na,0,12\nb,2,22\nc,5,37\n")
-    done = thrifty(path)
+    done = cost(path)
     assert done.returncode == 0, done.stderr
     assert tomllib.loads(done.stdout) == {"cost": {"per_frame": 12.0, "per_box": 5.0}}
     assert "fitted to 3 frames; a frame is off by 0.0 s; 100 % of the variance" in done.stdout
@@ -27,7 +26,7 @@ def test_times_become_the_table_of_a_recipe(tmp_path: Path) -> None:
 def test_frames_that_cost_nothing_buy_no_budget_of_seconds(tmp_path: Path) -> None:
     path = tmp_path / "times.csv"
     path.write_text("boxes,seconds\n1,2\n5,20\n9,38\n")
-    done = thrifty(path)
+    done = cost(path)
     fitted = tomllib.loads(done.stdout)["cost"]
     assert fitted["per_frame"] == 0
     assert 'a recipe with unit = "seconds" needs per_frame > 0: raise it there' in done.stdout
@@ -71,7 +70,7 @@ def test_what_is_no_table_of_times_is_refused_in_a_line(
 ) -> None:
     path = tmp_path / "times.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    done = thrifty(path)
+    done = cost(path)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
+from tests.command import thrifty
 from tests.tiny import TinyData
 from thrifty.data.formats.catalogue import FORMATS, read_dataset
 from thrifty.data.video import index_video
 
 
-def thrifty(*words: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "thrifty", "data", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+def data(*words: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return thrifty("data", *words, folder=folder)
 
 
 def test_data_commands_load_no_deep_learning_framework() -> None:
@@ -26,7 +26,7 @@ def test_data_commands_load_no_deep_learning_framework() -> None:
 
 
 def test_converting_says_what_was_lost(tiny: TinyData, tmp_path: Path) -> None:
-    result = thrifty("convert", tiny.root / "video.json", tmp_path / "out", "--to", "caltech")
+    result = data("convert", tiny.root / "video.json", tmp_path / "out", "--to", "caltech")
     assert result.returncode == 0, result.stderr
     boxes = read_dataset(tiny.root / "video.json").label_count
     assert result.stdout == f"40 images, {boxes} boxes: {tmp_path / 'out'}\n"
@@ -38,8 +38,8 @@ def test_converting_says_what_was_lost(tiny: TinyData, tmp_path: Path) -> None:
 def test_frames_keep_their_identity_through_a_format_and_back(
     tiny: TinyData, tmp_path: Path
 ) -> None:
-    thrifty("convert", tiny.root / "video.json", tmp_path / "out", "--to", "caltech")
-    thrifty("convert", tmp_path / "out", tmp_path / "back.json", "--to", "coco")
+    data("convert", tiny.root / "video.json", tmp_path / "out", "--to", "caltech")
+    data("convert", tmp_path / "out", tmp_path / "back.json", "--to", "coco")
     before, after = (
         read_dataset(path) for path in (tiny.root / "video.json", tmp_path / "back.json")
     )
@@ -52,7 +52,7 @@ def test_frames_keep_their_identity_through_a_format_and_back(
 def test_classes_are_filtered_and_renamed(specimens: Path, tmp_path: Path) -> None:
     source = specimens / "citypersons" / "anno_train.mat"
     options = ("--to", "coco", "--filter", "citypersons-released", "--rename", "rider=pedestrian")
-    result = thrifty("convert", source, tmp_path / "a.json", *options)
+    result = data("convert", source, tmp_path / "a.json", *options)
     assert result.returncode == 0, result.stderr
     dataset = read_dataset(tmp_path / "a.json")
     assert "rider" not in [category.name for category in dataset.categories]
@@ -65,22 +65,22 @@ def test_checking_prints_a_table_or_json_and_ends_with_1(tiny: TinyData, tmp_pat
     content["images"][1]["file_name"] = "gone.png"
     path = tmp_path / "bad.json"
     path.write_text(json.dumps(content))
-    result = thrifty("check", path, "--images", tiny.root / "stills")
+    result = data("check", path, "--images", tiny.root / "stills")
     assert result.returncode == 1
     assert "missing file" in result.stdout
     assert "2 errors, 0 that may be meant" in result.stdout
-    as_json = json.loads(thrifty("check", path, "--images", tiny.root / "stills", "--json").stdout)
+    as_json = json.loads(data("check", path, "--images", tiny.root / "stills", "--json").stdout)
     assert [entry["kind"] for entry in as_json["findings"]] == ["missing file", "impossible box"]
     assert as_json["findings"][0]["where"].endswith("bad.json: gone.png")
     assert as_json["sets"][0]["images"] == 8
-    sound = thrifty("check", tiny.root / "stills.json", "--images", tiny.root / "stills")
+    sound = data("check", tiny.root / "stills.json", "--images", tiny.root / "stills")
     assert sound.returncode == 0
     assert "nothing found" in sound.stdout
 
 
 def test_a_recipe_is_checked_for_leaks_between_its_sets(tiny: TinyData, tmp_path: Path) -> None:
     recipe = tiny.recipe(tmp_path)
-    result = thrifty("check", recipe, "--data", tiny.root, "--json")
+    result = data("check", recipe, "--data", tiny.root, "--json")
     assert result.returncode == 1
     [finding] = json.loads(result.stdout)["findings"]
     assert (finding["kind"], finding["where"]) == ("leak", "clip.avi")
@@ -92,7 +92,7 @@ def test_a_contact_sheet_shows_stills_and_frames_with_their_boxes(
 ) -> None:
     for name, images in (("stills", tiny.root / "stills"), ("video", tiny.root)):
         out = tmp_path / f"{name}.png"
-        result = thrifty(
+        result = data(
             "show",
             tiny.root / f"{name}.json",
             "--images",
@@ -117,15 +117,15 @@ def test_a_contact_sheet_shows_stills_and_frames_with_their_boxes(
 def test_a_folder_of_pictures_is_shown_and_checked_without_annotations(
     tiny: TinyData, tmp_path: Path
 ) -> None:
-    result = thrifty("show", tiny.root / "stills", "--out", tmp_path / "a.jpg")
+    result = data("show", tiny.root / "stills", "--out", tmp_path / "a.jpg")
     assert result.stdout == f"8 of 8 images: {tmp_path / 'a.jpg'}\n"
-    assert thrifty("check", tiny.root / "stills").returncode == 0
+    assert data("check", tiny.root / "stills").returncode == 0
 
 
 def test_splitting_writes_the_parts_the_lists_and_the_seed(tiny: TinyData, tmp_path: Path) -> None:
     out = tmp_path / "split"
     options = ("--by", "time", "--shares", "train=0.5,test=0.5", "--gap", 5)
-    result = thrifty("split", tiny.root / "video.json", out, *options)
+    result = data("split", tiny.root / "video.json", out, *options)
     assert result.returncode == 0, result.stderr
     written = json.loads((out / "split.json").read_text())
     assert (written["seed"], written["by"], written["gap"]) == (0, "time", 5)
@@ -136,9 +136,9 @@ def test_splitting_writes_the_parts_the_lists_and_the_seed(tiny: TinyData, tmp_p
 
 
 def test_the_formats_are_listed(tmp_path: Path) -> None:
-    listed = thrifty("formats").stdout.splitlines()
+    listed = data("formats").stdout.splitlines()
     assert [line.split(":")[0] for line in listed] == list(FORMATS)
-    assert "track ids" in thrifty("formats", "caltech").stdout
+    assert "track ids" in data("formats", "caltech").stdout
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     for name in ("stills.json", "video.json", "stills", "clip.avi"):
         (tmp_path / name).symlink_to(tiny.root / name)
     before = sorted(tmp_path.iterdir())
-    result = thrifty(*words, folder=tmp_path)
+    result = data(*words, folder=tmp_path)
     assert result.returncode == 2, result.stdout + result.stderr
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -2,28 +2,28 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.command import thrifty
 
-def thrifty(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "thrifty", "evaluate", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+def evaluate(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return thrifty("evaluate", *arguments)
 
 
 def figures(*arguments: object) -> dict[str, Any]:
-    done = thrifty(*arguments, "--json")
+    done = evaluate(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     loaded: dict[str, Any] = json.loads(done.stdout)
     return loaded
 
 
 def fails(*arguments: object) -> str:
-    done = thrifty(*arguments)
+    done = evaluate(*arguments)
     assert done.returncode == 2, done.stdout
     assert done.stderr.startswith("thrifty: ")
     assert done.stderr.count("\n") == 1
@@ -129,7 +129,7 @@ def test_the_published_detections(specimens: Path) -> None:
 def test_table_and_curves(truth: Path, found: Path, tmp_path: Path) -> None:
     png, svg = tmp_path / "curve.png", tmp_path / "curve.svg"
     for protocol in ("citypersons", "coco"):
-        done = thrifty(
+        done = evaluate(
             "--truth", truth, "--detections", found, "--protocol", protocol,
             "--category", "person", "--curve", png, "--curve", svg,
         )  # fmt: skip
@@ -140,7 +140,7 @@ def test_table_and_curves(truth: Path, found: Path, tmp_path: Path) -> None:
             assert picture.size == (960, 720)
         assert "found.json" in svg.read_text()
         first = svg.read_bytes()
-        thrifty(
+        evaluate(
             "--truth", truth, "--detections", found, "--protocol", protocol,
             "--category", "person", "--curve", svg,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import thrifty as given
 from tests.tiny import TinyData
 from thrifty.study.comparison import read_measurements
 
@@ -23,12 +24,11 @@ from thrifty.study.comparison import read_measurements
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def thrifty(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "thrifty", *map(str, arguments)]
-    environment = {key: value for key, value in ENVIRONMENT.items() if key != "THRIFTY_DATA"}
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, check=False, **options
-    )
+VARIABLES = {key: value for key, value in ENVIRONMENT.items() if key != "THRIFTY_DATA"}
+
+
+def thrifty(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return given(*arguments, env=VARIABLES)
 
 
 def tables(out: Path) -> dict[str, list[Any]]:
@@ -330,7 +330,10 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     arguments = ("run", recipe, "--out", tmp_path / "out", "--data", tiny.root, "--jobs", 1)
-    result = thrifty(*arguments, preexec_fn=cramped)
+    command = [sys.executable, "-m", "thrifty", *map(str, arguments)]
+    result = subprocess.run(
+        command, capture_output=True, text=True, env=VARIABLES, check=False, preexec_fn=cramped
+    )
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert result.stderr.splitlines()[-1].startswith("thrifty: ")

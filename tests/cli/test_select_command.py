@@ -3,7 +3,6 @@
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.command import thrifty
 from tests.tiny import TinyData
 from thrifty.config import DetectorSection
 from thrifty.data.formats.catalogue import read_dataset
 from thrifty.detectors.paper import make_network, save_weights
 
 
-def thrifty(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "thrifty", "select", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def select(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return thrifty("select", *arguments)
 
 
 def chosen(*arguments: object) -> str:
-    done = thrifty(*arguments)
+    done = select(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def fails(*arguments: object) -> str:
-    done = thrifty(*arguments)
+    done = select(*arguments)
     assert done.returncode == 2, done.stdout
     assert done.stderr.startswith("thrifty: ")
     assert done.stderr.count("\n") == 1
@@ -115,11 +114,11 @@ def test_a_pool_is_scored_once_and_the_choice_names_files_that_are_there(
     weights.write_bytes(save_weights(make_network(settings).state_dict(), settings))
     out = tmp_path / "chosen.json"
     arguments = (tiny.root / "clip.avi", "--detector", f"paper:{weights}", "-b", 2, "--out", out)
-    first = thrifty(*arguments)
+    first = select(*arguments)
     assert first.returncode == 0, first.stderr
     assert "40 frames scored" in first.stdout
     before = out.read_bytes()
-    again = thrifty(*arguments)
+    again = select(*arguments)
     assert "nothing was scored" in again.stdout
     assert out.read_bytes() == before
     for row in rows(out):

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from tests.command import thrifty
 from tests.tiny import VIDEO_FRAMES, TinyData
 from thrifty.data.pool import Pool
 from thrifty.detectors.catalogue import identify, open_detector
@@ -243,11 +242,6 @@ def test_a_folder_is_known_by_what_its_files_hold(tmp_path: Path) -> None:
     third = identify(f"maps:{folder}")
     write(folder / "b.npz", **levels())
     assert len({first, second, third, identify(f"maps:{folder}")}) == 4
-
-
-def thrifty(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "thrifty", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_a_pool_is_scored_and_chosen_from_by_maps_alone(tmp_path: Path, tiny: TinyData) -> None:

@@ -1,7 +1,5 @@
 """Boxes out of a Parquet file: found for every frame, in order, and refused in one line."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.command import thrifty
 from tests.tiny import VIDEO_FRAMES, TinyData
 from thrifty.detectors.catalogue import identify, open_detector
 from thrifty.detectors.precomputed_boxes import PrecomputedBoxes
@@ -132,10 +131,8 @@ def test_a_pool_is_chosen_from_by_boxes_alone(tmp_path: Path, tiny: TinyData) ->
         pa.table(columns | {"score": scores, "probabilities": [[score] for score in scores]}), path
     )
     out = tmp_path / "chosen.csv"
-    command = [sys.executable, "-m", "thrifty", "select", str(tiny.video)]
-    command += ["--detector", f"boxes:{path}", "--strategy", "black-box", "-b", "1"]
-    command += ["--smoothing", "0", "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    asked = ["--detector", f"boxes:{path}", "--strategy", "black-box", "-b", 1]
+    done = thrifty("select", tiny.video, *asked, "--smoothing", 0, "--out", out)
     assert done.returncode == 0, done.stderr
     assert out.read_text().splitlines()[1].split(",")[3] == "17"
     before = identify(f"boxes:{path}")

@@ -6,7 +6,7 @@ import pytest
 
 from thrifty.config import parse_recipe
 from thrifty.errors import RecipeError
-from thrifty.strategies.catalogue import known, make_strategies
+from thrifty.strategies.catalogue import ROWS, known, make_strategies
 from thrifty.strategies.names import REFERENCES, WHOLE_POOL
 from thrifty.study.studies import (
     as_toml,
@@ -53,9 +53,17 @@ def test_the_run_of_every_set_is_a_recipe_with_the_arms_of_all_its_studies(on: s
     recipe = recipe_for(on)
     assert recipe.name == on
     assert len(recipe.seeds) == 5
-    wanted = {arm for study in STUDIES.values() if on in study.on for arm in study.arms}
+    shared = [study for study in STUDIES.values() if on in study.on and not study.alone]
+    wanted = {arm for study in shared for arm in study.arms}
     assert set(recipe.selection.strategies) == wanted
     assert make_strategies(recipe, frozenset(Need))
+
+
+def test_every_strategy_of_the_house_has_a_run_of_its_own() -> None:
+    recipe = recipe_for("street", {"": {"seeds": [0]}}, "every")
+    assert recipe.name == "street-every-seeds1"
+    assert set(recipe.selection.strategies) == {*ROWS, WHOLE_POOL}
+    assert "ensemble" not in recipe_for("street").selection.strategies
 
 
 @pytest.mark.parametrize("on", ["camvid", "pets09", "street", "street-stills"])

@@ -79,7 +79,7 @@ def study(
                 if value is not None
             },
         }
-        recipe = recipe_for(place, changes)
+        recipe = recipe_for(place, changes, name if chosen.alone else None)
         heading = chosen.title
         lines = _compared(chosen, recipe, out, data, jobs, device)
         name = f"{name}-{recipe.name}"

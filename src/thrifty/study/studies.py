@@ -48,12 +48,14 @@ class Study(Section):
         arms: The strategies that it looks at.
         on: The sets on which it can run, the paper's own first.
         claims: What the paper says.
+        alone: Whether it has a run of its own, since its arms need what the others should not wait for.
     """
 
     title: str
     arms: Annotated[tuple[str, ...], Field(min_length=1)]
     on: Annotated[tuple[str, ...], Field(min_length=1)]
     claims: tuple[Claim, ...] = ()
+    alone: bool = False
 
 
 class Catalogue(Section):
@@ -109,25 +111,31 @@ def find_set(study: Study, wanted: str | None, data: Path | None) -> str:
     )
 
 
-def recipe_for(on: str, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Recipe:
-    """The recipe of the run that all studies on a set share: the arms of them all, each once.
+def recipe_for(
+    on: str, changes: Mapping[str, Mapping[str, Any]] | None = None, alone: str | None = None
+) -> Recipe:
+    """The recipe of the run that studies on a set share: the arms of them all, each once.
 
     Args:
         on: The set.
         changes: Keys of the recipe to set otherwise, by table; the empty table is the recipe itself.
+        alone: Name of a study that has a run of its own; that run's recipe is meant then.
 
     Raises:
         RecipeError: A change is no setting, or out of range.
     """
     values = _values(on)
+    known = catalogue().studies
+    own = [] if alone is None else [alone]
     # Another size is another run, in a folder of its own.
     sizes = [
         f"-{key}{len(value) if isinstance(value, list) else value}"
         for keys in (changes or {}).values()
         for key, value in keys.items()
     ]
-    values["name"] = "".join([on, *sizes])
-    asked = [study.arms for study in catalogue().studies.values() if on in study.on]
+    values["name"] = "".join(["-".join([on, *own]), *sizes])
+    shared = [study for study in known.values() if on in study.on and not study.alone]
+    asked = [study.arms for study in ([known[name] for name in own] or shared)]
     values["selection"]["strategies"] = list(dict.fromkeys(chain.from_iterable(asked)))
     for table, keys in (changes or {}).items():
         (values.setdefault(table, {}) if table else values).update(keys)
