@@ -141,10 +141,13 @@ def test_the_fused_kernel_equals_the_reference(
 def test_frame_scores_of_both_presets_equal_the_loops(
     form: Form, preset: DivergenceSettings
 ) -> None:
-    maps = make_maps((64, 95), batch=2)
+    # Triton's interpreter takes seconds for each row of the image.
+    slow = form is Form.TRITON and not torch.cuda.is_available()
+    size, batch = ((33, 47), 1) if slow else ((64, 95), 2)
+    maps = make_maps(size, batch=batch)
     result = score_frames(on(form, maps), preset, form)
     assert result.dtype == torch.float64
-    for image in range(2):
+    for image in range(batch):
         pixels = references.map_scores(maps, image, preset.radius)
         expected = references.frame_score(pixels, 30, preset.regions.lead)
         assert float(result[image]) == pytest.approx(expected, rel=1e-5)
