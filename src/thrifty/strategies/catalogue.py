@@ -186,7 +186,9 @@ def _rows() -> Mapping[str, Factory]:
         "divergence-mean": partial(_divergence, name="divergence-mean", mean=True),
         "divergence-unsmoothed": partial(_divergence, name="divergence-unsmoothed", smooth=False),
         "divergence-unruled": partial(_divergence, name="divergence-unruled", rules=False),
-        "thrifty": lambda settings: Thrifty(divergence_settings(settings), _pipeline(settings)),
+        "thrifty": lambda settings: Thrifty(
+            divergence_settings(settings), _pipeline(settings), "thrifty"
+        ),
     }
     boxes: Mapping[str, Factory] = {
         "margin-sum": partial(_margin, name="margin-sum", how="sum"),
