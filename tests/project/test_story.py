@@ -26,7 +26,7 @@ from thrifty.data.dataset import LabelledImage
 from thrifty.data.formats.catalogue import read_dataset
 from thrifty.project.project import open_project
 
-CYCLES = 3
+CYCLES = 2
 KILLED = 0.5
 """Of the commands."""
 SETTINGS = """
@@ -180,7 +180,7 @@ def test_killed_anywhere_the_story_comes_out_the_same(
         folder = tmp_path / f"disturbed-{name}-{os.getpid()}"
         disturbed = Story(folder, label_studio, random.Random(7), url)  # noqa: S311 - moments to kill at
         tell(disturbed, real_data, sets)
-        assert disturbed.killed >= 5, name
+        assert disturbed.killed >= 3, name
         assert list(outcome(folder)) == told, name
         assert (folder / "project.sqlite").exists() == (url is None)
     assert len([row for row in told if isinstance(row, tuple) and len(row) == 6]) >= CYCLES
@@ -198,5 +198,5 @@ def test_killed_anywhere_the_story_comes_out_the_same(
             clipped = np.clip(wanted, 0, limits)
             assert labels[choice.record.id].drawn.boxes == pytest.approx(clipped, abs=0.01)
     status = calm.thrifty("status")
-    assert "15 frames labelled in" in status
+    assert f"{5 * CYCLES} frames labelled in" in status
     assert "recorded times" in status
