@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 
 import numpy as np
 
@@ -27,8 +28,10 @@ TOLD = Told("test", {}, "")
 Done = list[tuple[int, list[str]]]
 
 
-def work(holder: Holder, number: int, until: float, answer: Connection) -> None:
+def work(holder: Holder, number: int, together: Barrier, answer: Connection) -> None:
     """Choose, label, and again; tells which batches it made, and how often somebody was quicker."""
+    together.wait()
+    until = time.monotonic() + SECONDS
     rng = np.random.default_rng(number)
     done: Done = []
     late = 0
@@ -72,12 +75,12 @@ def test_no_frame_is_chosen_twice_no_label_is_lost_and_nobody_waits_for_ever(
 ) -> None:
     with closing(Database(holder)) as database:
         ProjectStore(database).add_source(Role.POOL, "/pool", {}, "", TOLD)
-    fork = multiprocessing.get_context("fork")
-    until = time.monotonic() + SECONDS
+    spawn = multiprocessing.get_context("spawn")
+    together = spawn.Barrier(PROCESSES)
     answers, processes = [], []
     for number in range(PROCESSES):
-        here, there = fork.Pipe(duplex=False)
-        process = fork.Process(target=work, args=(holder, number, until, there))
+        here, there = spawn.Pipe(duplex=False)
+        process = spawn.Process(target=work, args=(holder, number, together, there), daemon=True)
         process.start()
         there.close()
         answers.append(here)
