@@ -126,17 +126,19 @@ def recipe_for(
     """
     values = _values(on)
     known = catalogue().studies
-    own = [] if alone is None else [alone]
     # Another size is another run, in a folder of its own.
     sizes = [
         f"-{key}{len(value) if isinstance(value, list) else value}"
         for keys in (changes or {}).values()
         for key, value in keys.items()
     ]
-    values["name"] = "".join(["-".join([on, *own]), *sizes])
-    shared = [study for study in known.values() if on in study.on and not study.alone]
-    asked = [study.arms for study in ([known[name] for name in own] or shared)]
-    values["selection"]["strategies"] = list(dict.fromkeys(chain.from_iterable(asked)))
+    if alone is None:
+        asked = [study for study in known.values() if on in study.on and not study.alone]
+    else:
+        asked = [known[alone]]
+    values["name"] = "".join([on if alone is None else f"{on}-{alone}", *sizes])
+    arms = chain.from_iterable(study.arms for study in asked)
+    values["selection"]["strategies"] = list(dict.fromkeys(arms))
     for table, keys in (changes or {}).items():
         (values.setdefault(table, {}) if table else values).update(keys)
     return parse_values(values, f"study on {on}")
