@@ -1,6 +1,7 @@
 """Ultralytics' detection models with fresh weights, saved as its training does: maps and boxes against its own head."""
 
 import importlib
+import io
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from thrifty.data.stills import decode_picture
 from thrifty.detectors.catalogue import identify, open_detector
 from thrifty.detectors.ultralytics import (
     UltralyticsDetector,
@@ -21,12 +23,13 @@ from thrifty.detectors.ultralytics import (
     load_detector,
     need_ultralytics,
 )
-from thrifty.errors import CapabilityError, DataError
+from thrifty.errors import CapabilityError, DataError, FrameError
 from thrifty.maps import Activation, MapKind
 from thrifty.testing import check_detector
 from thrifty.types import Frame, Image, Record
 
 PRINTED = np.get_printoptions(), repr(torch.tensor([1e-9, 2.0]))
+OPEN_PICTURE = Pillow.open
 need_ultralytics()
 augment, tasks, utils, nms = (
     importlib.import_module(f"ultralytics.{name}")
@@ -314,3 +317,10 @@ def test_numbers_are_printed_as_before() -> None:
     """The package changes that for everybody, once, when it is imported."""
     assert "ultralytics" in sys.modules
     assert (np.get_printoptions(), repr(torch.tensor([1e-9, 2.0]))) == PRINTED
+
+
+def test_a_damaged_picture_stays_a_damaged_picture() -> None:
+    """The package has Pillow look for HEIF in it, and installs what reads that."""
+    assert Pillow.open is OPEN_PICTURE
+    with pytest.raises(FrameError, match="its content is no picture of a known kind"):
+        decode_picture(Path("still.png"), io.BytesIO(b"no picture"))

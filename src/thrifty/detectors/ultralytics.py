@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from PIL import Image as Pillow
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -308,12 +309,16 @@ def _side(path: Path, args: object) -> int:
 
 
 def need_ultralytics() -> None:
-    """Import the package. It has numbers printed in a way of its own, which is undone.
+    """Import the package. What it changes for everybody else in the process is undone.
+
+    That is how numbers are printed, and how Pillow opens pictures: one that is damaged would be taken for a
+    HEIF file, and a package for those installed in the middle of a pool.
 
     Raises:
         CapabilityError: It is not installed.
     """
     arrays, tensors = np.get_printoptions(), dict(vars(torch._tensor_str.PRINT_OPTS))
+    open_picture = Pillow.open
     try:
         importlib.import_module("ultralytics.nn.tasks")
     except ImportError as error:
@@ -324,3 +329,4 @@ def need_ultralytics() -> None:
     finally:
         np.set_printoptions(**arrays)
         torch.set_printoptions(**tensors)  # type: ignore[no-untyped-call]
+        Pillow.open = open_picture
