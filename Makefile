@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 OUT ?= out/demo
+STUDIES ?= table-1 figure-4 figure-5 figure-6 figure-7 figure-8 figures-9-10 figures-11-12 thrifty
+STUDIES_OUT ?= out/studies
 # A server that the tests label in; apart, since it wants other versions of what we use.
 LABEL_STUDIO ?= $(VENV)-label-studio
 LABEL_STUDIO_READY := $(LABEL_STUDIO)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench pictures fuzz check format clean
+.PHONY: help demo test bench studies pictures fuzz check format clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,6 +44,9 @@ test: $(DEV_READY) $(LABEL_STUDIO_READY) ## Run all tests
 
 bench: $(DEV_READY) ## Measure what scoring costs and print the table (BENCH="--million" for all of it)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+studies: $(DEV_READY) ## Run all tables and figures of the paper in their small form, with the data in THRIFTY_DATA
+	for study in $(STUDIES); do $(BIN)/thrifty study $$study --out $(STUDIES_OUT) || exit 1; done
 
 pictures: $(DEV_READY) ## Take the pictures of docs/tutorial.md anew, from the running pages
 	$(BIN)/python -m tests.pages.pictures

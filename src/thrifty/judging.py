@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from thrifty.config import DetectorSection, EvaluationSection
-from thrifty.data.frames import FrameSet
+from thrifty.data.frames import FrameStream
 from thrifty.detectors.protocol import Detector
 from thrifty.engine.local import BATCH, map_frames
 from thrifty.errors import DataError
@@ -36,7 +36,7 @@ class Verdict:
 
 def detect_all(
     detector: Detector,
-    frames: FrameSet,
+    frames: FrameStream,
     records: Sequence[Record],
     step: Step,
     batch: int = BATCH,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pytest
 
-from thrifty.data.frames import CachedFrames, FrameSet
+from thrifty.data.frames import CachedFrames, CachedSet, FrameSet
 from thrifty.engine.local import map_frames, map_pool
 from thrifty.errors import FrameError, ScoreError
 from thrifty.progress import ignore
@@ -109,15 +109,21 @@ def test_no_frames_give_no_rows() -> None:
     assert list(map_frames(numbers, pool, pool.records, ignore)) == []
 
 
+class Counting(Numbered):
+    """Remembers which frames it was asked for."""
+
+    def __init__(self, broken: Sequence[int] = ()) -> None:
+        super().__init__(broken)
+        self.reads: list[str] = []
+
+    def read(self, record: Record) -> Image:
+        self.reads.append(record.id)
+        return super().read(record)
+
+
 def test_cached_frames_are_decoded_once_until_memory_is_short() -> None:
-    reads: list[str] = []
-
-    class Counting(Numbered):
-        def read(self, record: Record) -> Image:
-            reads.append(record.id)
-            return super().read(record)
-
-    pool = frames(3, Counting())
+    reader = Counting()
+    pool, reads = frames(3, reader), reader.reads
     ample = CachedFrames(pool)
     for record in (*pool.records, *pool.records):
         ample.load(record)
@@ -127,6 +133,31 @@ def test_cached_frames_are_decoded_once_until_memory_is_short() -> None:
     for number in (0, 1, 2, 0):
         tight.load(pool.records[number])
     assert reads == ["000", "001", "002", "000"]
+
+
+def test_a_cached_set_streams_as_the_set_does_and_decodes_what_it_can_keep_once() -> None:
+    reader = Counting(broken=(2,))
+    pool = frames(6, reader)
+    whole = CachedSet(pool)
+    whole.load(pool.records[3])
+    wanted = [pool.records[number] for number in (1, 2, 3, 5)]
+    for _ in range(2):
+        given = list(whole.stream(wanted))
+        assert [one.record for one in given] == wanted
+        assert [one.image[0, 0, 0] for one in given if isinstance(one, Frame)] == [1, 3, 5]
+    assert reader.reads == ["003", "001", "002", "005", "002"]
+    reader.reads.clear()
+    whole.load(pool.records[5])
+    assert not reader.reads
+
+
+def test_what_a_cached_set_cannot_hold_does_not_drive_out_what_it_holds() -> None:
+    reader = Counting()
+    pool = frames(4, reader)
+    tight = CachedSet(pool, limit=100)
+    for _ in range(2):
+        assert [one.record for one in tight.stream(pool.records)] == list(pool.records)
+    assert reader.reads == ["000", "001", "002", "003", "002", "003"]
 
 
 def streamed(pool: FrameSet) -> Iterator[Frame | Unreadable]:

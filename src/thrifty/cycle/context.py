@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from thrifty.config import Recipe
-from thrifty.data.frames import CachedFrames, FrameSet, JoinedFrames
+from thrifty.data.frames import CachedFrames, CachedSet, FrameSet, JoinedFrames
 from thrifty.detectors.paper import Weights, load_weights
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import Trainable, trainable
@@ -58,9 +58,14 @@ class Context:
         return {record.id: record for record in self.pool.records}
 
     @cached_property
-    def cached_pool(self) -> CachedFrames:
-        """The pool with the pictures last asked for kept in memory."""
-        return CachedFrames(self.pool)
+    def cached_pool(self) -> CachedSet:
+        """The pool with as many pictures as fit kept in memory."""
+        return CachedSet(self.pool)
+
+    @cached_property
+    def cached_test(self) -> CachedSet:
+        """Likewise the test set."""
+        return CachedSet(self.test.frames)
 
     @cached_property
     def cached_lessons(self) -> CachedFrames:

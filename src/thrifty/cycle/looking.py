@@ -15,7 +15,7 @@ import numpy as np
 from thrifty.cycle.artifacts import read_columns, write_columns
 from thrifty.cycle.context import SURVEY, Context, previous
 from thrifty.cycle.memory import candidates_of, describe, earlier_of, labels_before
-from thrifty.data.frames import FrameSet
+from thrifty.data.frames import FrameStream
 from thrifty.data.motion import Odometer
 from thrifty.data.similarity import fingerprint
 from thrifty.detectors.viewing import look
@@ -88,7 +88,7 @@ def _look(
     if not strategies:
         return Outcome()
     looker = _Looker(context, key, previous(of))
-    pool = looker.look(context.pool, candidates_of(context, of), strategies, "scoring")
+    pool = looker.look(context.cached_pool, candidates_of(context, of), strategies, "scoring")
     artifacts = [
         _written(context, key, "scores", one, pool.columns[one.name], pool.ids, shared=shared)
         for one in strategies
@@ -105,7 +105,7 @@ def _look(
                 start.labels,
             ),
             looker.look(
-                context.pool,
+                context.cached_pool,
                 earlier_of(context, of),
                 back,
                 "looking at labelled frames",
@@ -154,7 +154,7 @@ class _Looker:
 
     def look(
         self,
-        frames: FrameSet,
+        frames: FrameStream,
         records: Sequence[Record],
         strategies: Sequence[Strategy],
         doing: str,

@@ -186,7 +186,7 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
     records = context.readable(test.frames, SURVEY)
     with context.progress(f"{describe(key)}: evaluating", len(records), "frames") as step:
         batch = usual_batch(context.device)
-        found = detect_all(detector, test.frames, records, step, batch)
+        found = detect_all(detector, context.cached_test, records, step, batch)
     verdict = judge(found, test.labels, context.recipe.detector, context.recipe.evaluation)
     curve, precision = verdict.curve, verdict.precision
     row = EvaluationRow(

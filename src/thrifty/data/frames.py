@@ -91,6 +91,14 @@ def check_size(record: Record, image: Image) -> Image:
     return image
 
 
+class FrameStream(Protocol):
+    """Whatever gives many frames, one after the other: a set, or one that is kept in memory."""
+
+    def stream(self, records: Sequence[Record]) -> Iterator[Frame | Unreadable]:
+        """As `FrameSet.stream`."""
+        ...
+
+
 class FrameLoader(Protocol):
     """Whatever gives a frame for its record: a set, or several that are scaled differently."""
 
@@ -144,6 +152,43 @@ class CachedFrames:
                 _, dropped = self._cache.popitem(last=False)
                 self._held -= dropped.image.nbytes
             return frame
+
+
+class CachedSet(CachedFrames):
+    """A set that is gone through again and again, as the pool is in every cycle and the test set after each.
+
+    Args:
+        frames: The set.
+        limit: Bytes of pixels kept.
+    """
+
+    def __init__(self, frames: FrameSet, limit: int = CACHE_BYTES) -> None:
+        super().__init__(frames, limit)
+        self._set = frames
+
+    def stream(self, records: Sequence[Record]) -> Iterator[Frame | Unreadable]:
+        """As `FrameSet.stream`; what is in memory is not decoded again.
+
+        What does not fit is not kept: of a set larger than memory the frames seen last would be gone before they are asked for.
+        """
+        with self._lock:
+            kept = {one.id: self._cache[one.id] for one in records if one.id in self._cache}
+        decoded = self._set.stream([one for one in records if one.id not in kept])
+        for record in records:
+            if record.id in kept:
+                yield kept[record.id]
+                continue
+            frame = next(decoded)
+            if isinstance(frame, Frame):
+                self._keep_if_room(frame)
+            yield frame
+
+    def _keep_if_room(self, frame: Frame) -> None:
+        with self._lock:
+            fits = self._held + frame.image.nbytes <= self._limit
+            if fits and frame.record.id not in self._cache:
+                self._cache[frame.record.id] = frame
+                self._held += frame.image.nbytes
 
 
 def in_time_order(records: Sequence[Record]) -> tuple[Record, ...]:

@@ -57,7 +57,7 @@ def decode(
         no boxes to begin with that it would move: a box's proposal is the surest box of its class that another head has there, overlapping
         it by more than half of the smaller one.
     """
-    smooth = F.avg_pool2d(probabilities, 3, stride=1, padding=1, count_include_pad=False)
+    smooth = _mean_around(probabilities)
     peaks = _peaks(smooth, threshold)
     return [
         _decode_one(
@@ -71,6 +71,22 @@ def decode(
         )
         for index in range(len(smooth))
     ]
+
+
+def _mean_around(values: Tensor) -> Tensor:
+    """Mean of the 3x3 pixels around every pixel, cut at the border.
+
+    Along rows, then along columns: a fourth of the time of the general pooling on a processor. By steps between neighbours, since
+    where all are equal their mean must be so to the last bit, or a flat map would have its peaks along the border.
+    """
+    for dim in (-1, -2):
+        length = values.shape[dim]
+        steps = F.pad(values.diff(dim=dim), (1, 1, 0, 0) if dim == -1 else (0, 0, 1, 1))
+        bends = steps.narrow(dim, 1, length) - steps.narrow(dim, 0, length)
+        shares = torch.full((length,), 1 / min(3, length), device=values.device, dtype=values.dtype)
+        shares[0] = shares[-1] = 1 / min(2, length)
+        values = torch.addcmul(values, bends, shares if dim == -1 else shares[:, None])
+    return values
 
 
 def _peaks(smooth: Tensor, threshold: float) -> Tensor:

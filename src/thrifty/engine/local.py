@@ -14,7 +14,7 @@ from contextlib import closing
 from itertools import islice, takewhile
 from typing import TypeVar
 
-from thrifty.data.frames import FrameSet
+from thrifty.data.frames import FrameStream
 from thrifty.progress import Step
 from thrifty.types import Frame, Record, Unreadable
 
@@ -36,7 +36,7 @@ def usual_batch(device: str) -> int:
 
 def map_frames(
     function: Callable[[Sequence[Frame]], Sequence[Row]],
-    frames: FrameSet,
+    frames: FrameStream,
     records: Sequence[Record],
     step: Step,
     batch: int = BATCH,
