@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import thrifty
 from thrifty.data.listing import PICTURES
-from thrifty.data.pool import Broken, Pool
+from thrifty.data.pool import Broken, Done, Pool
 from thrifty.data.video import VIDEOS
 from thrifty.detectors.catalogue import DetectorSource
 from thrifty.detectors.checked import CheckedDetector, full_name
 from thrifty.detectors.viewing import look, nothing
 from thrifty.engine.local import BATCH, map_pool
+from thrifty.engine.ray_cluster import Cluster, map_parts
 from thrifty.errors import CapabilityError, DataError, FrameError, ScoreError
 from thrifty.progress import Progress, Step, silent
 from thrifty.store.score_file import SHARD_SECONDS, Count, ScoreFile
@@ -29,6 +31,9 @@ from thrifty.views import Seen, View
 
 Stopping = Callable[[], AbstractContextManager[threading.Event]]
 """What watches for a wish to stop while it is open; the event tells of it."""
+
+Result = tuple[Record, Columns] | Broken
+"""A frame with what is kept of it, or one that could not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,19 @@ class Scoring:
         }
 
 
+Scored = Callable[[Iterable[Done], threading.Event], Generator[Result]]
+"""Gives the results of a pool, in its order, but for what was done before, until the event is set."""
+
+Engine = Callable[[Scoring], Scored]
+"""Where scoring is done. Calling it makes ready."""
+
+
 def score_pool(
     scoring: Scoring,
     out: Path,
     progress: Progress = silent,
     stopping: Stopping = lambda: nullcontext(threading.Event()),
+    engine: Engine | None = None,
 ) -> Count:
     """Score every frame of a pool into a Parquet file.
 
@@ -115,6 +128,7 @@ def score_pool(
         progress: Told about every frame.
         stopping: Opened while frames are scored. When its event is set, no further batch is begun, and all that was
             found is kept.
+        engine: Where the work is done, `here` if left out; the scores are the same.
 
     Returns:
         How many frames were scored, now and before, and how many could not be decoded. If `out` holds them already
@@ -130,21 +144,9 @@ def score_pool(
         known = file.finished()
         if known is not None:
             return known
-        detector = _asked(scoring)
-
-        def ask(frames: Sequence[Frame]) -> Seen:
-            return look(detector, frames, scoring.looking.views) if detector else nothing(frames)
-
-        def finish(frames: Sequence[Frame], seen: Seen) -> list[Columns]:
-            try:
-                columns = scoring.looking.observe(seen)
-            except ScoreError as error:
-                raise error.named([full_name(frame) for frame in frames]) from error
-            return rows_of(columns, len(frames))
-
-        stream = _large_enough(detector, scoring.pool.stream(file.done()))
+        scored = (engine or here)(scoring)
         with stopping() as stop:
-            results = map_pool(ask, finish, stream, scoring.batch, stop)
+            results = scored(file.done(), stop)
             with closing(results), progress("scoring", 0, "frames") as step:
                 _keep(results, file, step)
         if stop.is_set():
@@ -157,6 +159,79 @@ def score_pool(
         return file.finish()
 
 
+def here(scoring: Scoring) -> Scored:
+    """Score on this machine."""
+    asked = _Asked(scoring)
+
+    def scored(done: Iterable[Done], stop: threading.Event) -> Generator[Result]:
+        stream = asked.large_enough(scoring.pool.stream(done))
+        return map_pool(asked.ask, asked.finish, stream, scoring.batch, stop)
+
+    return scored
+
+
+def on_cluster(cluster: Cluster) -> Engine:
+    """Score on a Ray cluster, whose machines find pool and detector under the same paths."""
+
+    def engine(scoring: Scoring) -> Scored:
+        pool = replace(scoring.pool, path=scoring.pool.path.absolute())
+        moved = replace(scoring, pool=pool, device="cuda" if cluster.gpus else "cpu")
+        begin = partial(_Asked, moved)
+
+        def scored(done: Iterable[Done], stop: threading.Event) -> Generator[Result]:
+            return map_parts(cluster, pool.parts(done), pool.read, begin, scoring.batch, stop)
+
+        return scored
+
+    return engine
+
+
+class _Asked:
+    """A detector at work: what is asked of it, and what is kept of its answers.
+
+    Raises:
+        CapabilityError: The strategy needs a detector, and there is none, or none that can give what it needs.
+    """
+
+    def __init__(self, scoring: Scoring) -> None:
+        self._looking = scoring.looking
+        self._detector = _opened(scoring)
+
+    def ask(self, frames: Sequence[Frame]) -> Seen:
+        """What the detector says."""
+        if self._detector is None:
+            return nothing(frames)
+        return look(self._detector, frames, self._looking.views)
+
+    def finish(self, frames: Sequence[Frame], seen: Seen) -> list[Columns]:
+        """What is kept of each frame."""
+        try:
+            columns = self._looking.observe(seen)
+        except ScoreError as error:
+            raise error.named([full_name(frame) for frame in frames]) from error
+        return rows_of(columns, len(frames))
+
+    def large_enough(self, stream: Iterable[Frame | Broken]) -> Iterator[Frame | Broken]:
+        """The same stream; a frame that the detector cannot take is passed on as broken."""
+        for item in stream:
+            if isinstance(item, Frame) and self._detector is not None:
+                try:
+                    self._detector.check_size(item)
+                except FrameError as error:
+                    yield Broken(item.record.source, item.record.frame, str(error))
+                    continue
+            yield item
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Result]:
+        """All of it for frames of one size."""
+        taken = list(self.large_enough(frames))
+        able = [item for item in taken if isinstance(item, Frame)]
+        if not able:
+            return [item for item in taken if isinstance(item, Broken)]
+        rows = self.finish(able, self.ask(able))
+        return [(frame.record, row) for frame, row in zip(able, rows, strict=True)]
+
+
 def rows_of(columns: Columns, count: int) -> list[Columns]:
     """What was observed of `count` frames, frame by frame."""
     return [
@@ -165,7 +240,7 @@ def rows_of(columns: Columns, count: int) -> list[Columns]:
     ]
 
 
-def _asked(scoring: Scoring) -> CheckedDetector | None:
+def _opened(scoring: Scoring) -> CheckedDetector | None:
     """The detector, if anybody asks it.
 
     Raises:
@@ -184,7 +259,7 @@ def _asked(scoring: Scoring) -> CheckedDetector | None:
     return detector
 
 
-def _keep(results: Iterator[tuple[Record, Columns] | Broken], file: ScoreFile, step: Step) -> None:
+def _keep(results: Iterator[Result], file: ScoreFile, step: Step) -> None:
     try:
         for result in results:
             if isinstance(result, Broken):
@@ -195,17 +270,3 @@ def _keep(results: Iterator[tuple[Record, Columns] | Broken], file: ScoreFile, s
     finally:
         # At once: what is still under way may take its time to end.
         file.flush()
-
-
-def _large_enough(
-    detector: CheckedDetector | None, stream: Iterator[Frame | Broken]
-) -> Iterator[Frame | Broken]:
-    """The same stream; a frame that the detector cannot take is passed on as broken."""
-    for item in stream:
-        if isinstance(item, Frame) and detector is not None:
-            try:
-                detector.check_size(item)
-            except FrameError as error:
-                yield Broken(item.record.source, item.record.frame, str(error))
-                continue
-        yield item

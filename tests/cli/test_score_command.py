@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +127,16 @@ def seen(place: Path) -> list[str]:
 
 
 def interrupted(
-    place: Path, when: Callable[[], bool], *signs: signal.Signals, seconds: float, every: float = 60
+    place: Path,
+    when: Callable[[], bool],
+    *signs: signal.Signals,
+    seconds: float,
+    every: float = 60,
+    more: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Score one frame after the other, `seconds` each, until the signals come, 0.2 s apart."""
     process = subprocess.Popen(
-        command(place, "--batch", "1", "--save-every", every),
+        command(place, "--batch", "1", "--save-every", every, *more),
         cwd=place,
         env=environment(place, STUB_SECONDS=str(seconds)),
         stderr=subprocess.PIPE,
@@ -181,6 +186,45 @@ def test_stopped_in_every_way_it_ends_as_if_it_never_was(place: Path) -> None:
     assert score(place, "--batch", "3").returncode == 0
     assert rows(place) == expected
     assert safe + seen(place) == expected["id"]
+
+
+def test_on_a_ray_cluster_it_ends_likewise_however_it_was_stopped(place: Path) -> None:
+    assert score(place).returncode == 0
+    expected = rows(place), (place / "scores.unreadable.csv").read_text()
+    for name in ("scores.parquet", "scores.unreadable.csv", "seen.txt"):
+        (place / name).unlink()
+    ray = ["--engine", "ray", "--workers", "2"]
+    killed = interrupted(
+        place,
+        lambda: len(shards(place)) >= 5,
+        signal.SIGKILL,
+        seconds=0.05,
+        every=0,
+        more=ray,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    safe = shards(place)
+    assert 5 <= len(safe) < len(expected[0]["id"])
+    seen(place)
+
+    stopped = interrupted(place, (place / "seen.txt").exists, signal.SIGINT, seconds=0.3, more=ray)
+    assert (stopped.returncode, messages(stopped)) == (130, STOPPED)
+    assert len(shards(place)) > len(safe)
+
+    # And what is left, by one process.
+    assert score(place, "--batch", "3").returncode == 0
+    assert (rows(place), (place / "scores.unreadable.csv").read_text()) == expected
+
+
+def test_a_worker_s_error_is_one_line_on_ray_too(place: Path) -> None:
+    result = score(place, "--engine", "ray", "--workers", "1", STUB_NAN="still3.png")
+    assert result.returncode == 2
+    assert "still3.png" in result.stderr
+    assert "Traceback" not in result.stderr
+    refused = score(place, "--workers", "1")
+    assert refused.stderr == (
+        "thrifty: --workers 1: is of a Ray cluster; give --engine ray as well, or leave it out\n"
+    )
 
 
 def test_ctrl_c_twice_is_one_line(place: Path) -> None:

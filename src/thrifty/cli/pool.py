@@ -12,6 +12,14 @@ import typer
 from rich.console import Console
 
 from thrifty.cli.console import ConsoleProgress
+from thrifty.cli.engines import (
+    AddressOption,
+    Engine,
+    EngineOption,
+    Place,
+    WorkersOption,
+    engine_at,
+)
 from thrifty.cli.options import (
     BatchOption,
     DetectorOption,
@@ -73,6 +81,9 @@ def score(
         typer.Option(min=0, help="Seconds of work that a kill -9 may lose; nothing else does."),
     ] = 10.0,
     device: DeviceOption = Device.AUTO,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Score every frame of a pool: one row a frame, higher means more worth labelling."""
     from thrifty.config import ScoreSection
@@ -102,6 +113,7 @@ def score(
         device,
         batch,
         save_every,
+        Place(engine, address, workers),
     )
 
 
@@ -133,15 +145,18 @@ def _score(
     device: Device,
     batch: int,
     save_every: float,
+    place: Place,
 ) -> None:
     from thrifty.detectors.catalogue import NamedDetector
     from thrifty.scored_pool import Scoring, score_pool
     from thrifty.store.score_file import unreadable_beside
 
     source = None if detector is None else NamedDetector(detector)
-    scoring = Scoring(frames, source, looking, device_of(device), batch, save_every)
-    with ConsoleProgress(Console(stderr=True)) as progress:
-        count = score_pool(scoring, out, progress, stopping)
+    # On a cluster it is the cluster's devices that count.
+    own = device_of(device) if place.engine is Engine.LOCAL else "cpu"
+    scoring = Scoring(frames, source, looking, own, batch, save_every)
+    with engine_at(place, device) as engine, ConsoleProgress(Console(stderr=True)) as progress:
+        count = score_pool(scoring, out, progress, stopping, engine)
     if count.earlier:
         files = f"{out} and {unreadable_beside(out)}" if count.broken else str(out)
         typer.echo(
@@ -216,6 +231,9 @@ def select(
     scale: ScaleOption = 1.0,
     batch: BatchOption = 4,
     device: DeviceOption = Device.AUTO,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Choose the frames to label next: the highest scores, smoothed in time, none too close to another; or by another strategy.
 
@@ -225,8 +243,9 @@ def select(
     from thrifty.selected_pool import NOTHING, select_frames
     from thrifty.store.choice_file import check_name, read_choices, read_scores, write_choice
 
+    place = Place(engine, address, workers)
     if pool is None:
-        select_batch(project, budget, minutes, out, device, more=more)
+        select_batch(project, budget, minutes, out, device, place, more=more)
         return
     if budget is None or out is None:
         raise RunError(
@@ -254,7 +273,7 @@ def select(
             scale=scale,
             threads=os.cpu_count() or 1,
         )
-        _score(frames, detector, scores, looking, device, batch, 10.0)
+        _score(frames, detector, scores, looking, device, batch, 10.0, place)
     rows = select_frames(read_scores(scores), budget, looking, known, seed=seed).rows
     write_choice(rows, out)
     typer.echo(f"{len(rows)} frames chosen: {out}")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from thrifty.cli.console import ConsoleProgress
+from thrifty.cli.engines import Place, engine_at
 from thrifty.cli.options import (
     Device,
     DeviceOption,
@@ -96,6 +97,7 @@ def select_batch(
     minutes: float | None,
     out: Path | None,
     device: Device,
+    place: Place,
     *,
     more: bool,
 ) -> None:
@@ -108,9 +110,9 @@ def select_batch(
         raise RunError("--budget and --minutes exclude each other; give one")
     if out is not None:
         check_name(out)
-    with at_work(folder, device) as project:
+    with at_work(folder, device) as project, engine_at(place, device) as engine:
         count = budget if minutes is None else standing.frames_for(project, minutes)
-        batch, new = selecting.select(project, count, more=more, stopping=stopping)
+        batch, new = selecting.select(project, count, more=more, stopping=stopping, engine=engine)
         choices = project.store.choices(batch.number)
         if out is not None:
             _write_rows(project, choices, out)

@@ -28,6 +28,8 @@ from thrifty.types import Frame, Record
 
 AHEAD_BYTES = 256 << 20
 """Pixels that are decoded ahead of the detector, in bytes; one picture is, however large."""
+PART_PICTURES = 64
+"""Pictures of a part, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,58 @@ class Done:
     frame: int | None
     broken: bool
     id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A picture of a pool, not decoded yet.
+
+    Attributes:
+        entry: Its file.
+        sequence: As `Record.sequence`.
+        place: As `Record.place`.
+    """
+
+    entry: Listed
+    sequence: str | None
+    place: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stills:
+    """Some pictures that follow each other.
+
+    Attributes:
+        stills: In the order of the pool.
+    """
+
+    stills: tuple[Still, ...]
+
+    def __str__(self) -> str:
+        names = dict.fromkeys(one.entry.name for one in (self.stills[0], self.stills[-1]))
+        return " to ".join(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """What is left of a video, not decoded yet.
+
+    Attributes:
+        source: As `Record.source`.
+        following: The frame to go on with.
+        last: Id of the frame that was given before it, which the video must still have; `None` if none was.
+    """
+
+    source: str
+    following: int
+    last: str | None
+
+    def __str__(self) -> str:
+        return self.source
+
+
+Part = Stills | Video
+"""What one process decodes, one frame after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +164,54 @@ class Pool:
         Raises:
             DataError: The pool no longer begins with what was done; or a file is missing or cannot be reached.
         """
+        with closing(_Ahead(self.threads)) as ahead:
+            for part in self.parts(done):
+                yield from self._read(part, ahead)
+            yield from ahead.rest()
+
+    def parts(self, done: Iterable[Done] = ()) -> Iterator[Part]:
+        """The same frames before they are decoded, in parts that `read` can decode anywhere.
+
+        Together they are what `stream` gives, in its order. Raises as `stream`, as far as names tell.
+        """
         finished = _Finished(done)
         counted: Counter[str] = Counter()
-        with closing(_Ahead(self.threads)) as ahead:
-            for entry in self._listed():
-                if entry.is_video and not entry.problem:
-                    yield from ahead.rest()
-                    yield from self._video(entry.name, finished)
-                    continue
-                sequence, place = self._sequence(entry.name, counted)
-                if place % self.every or finished.take(entry.name) is not None:
-                    continue
-                yield from ahead.add(partial(self._picture, entry, sequence, place // self.every))
-            yield from ahead.rest()
+        waiting: list[Still] = []
+        for entry in self._listed():
+            if entry.is_video and not entry.problem:
+                if waiting:
+                    yield Stills(tuple(waiting))
+                    waiting = []
+                following, last = finished.take_video(entry.name)
+                if following is not None:
+                    yield Video(entry.name, following, last)
+                continue
+            sequence, place = self._sequence(entry.name, counted)
+            if place % self.every or finished.take(entry.name) is not None:
+                continue
+            waiting.append(
+                Still(entry, sequence, None if sequence is None else place // self.every)
+            )
+            if len(waiting) == PART_PICTURES:
+                yield Stills(tuple(waiting))
+                waiting = []
+        if waiting:
+            yield Stills(tuple(waiting))
         finished.check_end()
+
+    def read(self, part: Part) -> Iterator[Frame | Broken]:
+        """Decode a part; raises as `stream`."""
+        with closing(_Ahead(self.threads)) as ahead:
+            yield from self._read(part, ahead)
+            yield from ahead.rest()
+
+    def _read(self, part: Part, ahead: _Ahead) -> Iterator[Frame | Broken]:
+        if isinstance(part, Video):
+            yield from ahead.rest()
+            yield from self._video(part)
+            return
+        for still in part.stills:
+            yield from ahead.add(partial(self._still, still))
 
     def frame(self, number: int = 0) -> Frame:
         """The n-th frame of a pool, counted from 0.
@@ -158,8 +246,8 @@ class Pool:
         counted[folder] += 1
         return folder, counted[folder] - 1
 
-    def _picture(self, entry: Listed, sequence: str | None, place: int) -> Frame | Broken:
-        source = entry.name
+    def _still(self, still: Still) -> Frame | Broken:
+        entry, source = still.entry, still.entry.name
         path = self._root() / source
         if entry.problem:
             return Broken(source, 0 if entry.is_video else None, f"{path}: {entry.problem}")
@@ -175,20 +263,16 @@ class Pool:
             return Broken(source, None, str(error))
         height, width = image.shape[:2]
         digest = hashlib.sha256(content).hexdigest()[:32]
-        record = Record(
-            digest, source, width, height, sequence, None if sequence is None else place
-        )
+        record = Record(digest, source, width, height, still.sequence, still.place)
         return Frame(record, resize(image, self.scale), self.scale)
 
-    def _video(self, source: str, finished: _Finished) -> Iterator[Frame | Broken]:
-        following, last = finished.take_video(source)
-        if following is None:
-            return
+    def _video(self, video: Video) -> Iterator[Frame | Broken]:
+        source, following = video.source, video.following
         path = self._root() / source
         if not path.is_file():
             raise DataError(f"{path}: no such video; restore it or take it off the list")
         digest = content_hash(path)
-        if last is not None and not last.startswith(digest[:DIGITS]):
+        if video.last is not None and not video.last.startswith(digest[:DIGITS]):
             raise DataError(
                 f"{path}: has changed since scoring began; restore it, or delete the unfinished scores and start again"
             )

@@ -53,7 +53,7 @@ def map_frames(
     Yields:
         A record with its row, in the order given, or the frame that could not be decoded.
     """
-    with closing(_Ahead(_batches(frames.stream(records), batch))) as groups:
+    with closing(_Ahead(batches(frames.stream(records), batch))) as groups:
         for group in groups:
             if isinstance(group, Unreadable):
                 yield group
@@ -94,7 +94,7 @@ def map_pool(
         for group in takewhile(goes_on, groups):
             yield (group, detect(group)) if isinstance(group, list) else group
 
-    groups = _Ahead(_batches(takewhile(goes_on, stream), batch))
+    groups = _Ahead(batches(takewhile(goes_on, stream), batch))
     maps = _Ahead(detected(groups))
     rows = _Ahead(_finished(finish, maps))
     try:
@@ -119,7 +119,8 @@ def _finished(
         yield [(frame.record, row) for frame, row in zip(frames, rows, strict=True)]
 
 
-def _batches(stream: Iterator[Frame | Bad], size: int) -> Iterator[list[Frame] | Bad]:
+def batches(stream: Iterator[Frame | Bad], size: int) -> Iterator[list[Frame] | Bad]:
+    """Frames that follow each other in groups of one size, at most `size` and as many as memory bears; the rest is passed on."""
     group: list[Frame] = []
     for frame in stream:
         if not isinstance(frame, Frame):

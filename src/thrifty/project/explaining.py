@@ -242,7 +242,7 @@ def seeing(project: Project, batch: Batch) -> Seeing:
     model = next((one for one in project.store.models() if one.number == batch.model), None)
     if model is None:
         raise CapabilityError(f"{batch.name}: was chosen before there was a detector")
-    detector = ProjectDetector(project, model).load(project.device)
+    detector = ProjectDetector.of(project, model).load(project.device)
     if Need.CLASS_MAPS not in detector.gives:
         raise CapabilityError(f"{model.name}: gives boxes and no class maps, so there is no map")
     return Seeing(detector, divergence_settings(settings_of(project, batch)))

@@ -24,6 +24,7 @@ from thrifty.files import replace_file
 from thrifty.project.labelling import lessons
 from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project
+from thrifty.project.settings import ProjectSettings
 from thrifty.project.sources import labelled_sets
 from thrifty.store.project.rows import Label, Model, Role
 from thrifty.store.project.store import Told
@@ -35,20 +36,27 @@ from thrifty.types import Detections
 
 @dataclass(frozen=True, slots=True)
 class ProjectDetector:
-    """The detector of a project, before it is loaded.
+    """The detector of a project, before it is loaded, by this process or another.
 
     Attributes:
-        project: Whose.
+        folder: The project's.
+        settings: The project's.
         model: Which.
     """
 
-    project: Project
+    folder: Path
+    settings: ProjectSettings
     model: Model
+
+    @classmethod
+    def of(cls, project: Project, model: Model) -> ProjectDetector:
+        """One of a project's detectors."""
+        return cls(project.folder.absolute(), project.settings, model)
 
     @property
     def identity(self) -> str:
         """What decides its outputs."""
-        return f"{self.model.digest}:{self.project.settings.detector.model_dump_json()}"
+        return f"{self.model.digest}:{self.settings.detector.model_dump_json()}"
 
     def open(self, device: str) -> CheckedDetector:
         """Load it for scoring; raises as `load`."""
@@ -63,7 +71,7 @@ class ProjectDetector:
         """
         if self.model.form is not None:
             return open_detector(self.model.form, device)
-        settings = self.project.settings
+        settings = self.settings
         kind = trainable(settings.detector, settings.training)
         weights = load_weights(self.file)
         return kind.detector(weights, settings.evaluation.threshold, device)
@@ -71,7 +79,7 @@ class ProjectDetector:
     @property
     def file(self) -> Path:
         """The file of its weights, as it was written."""
-        path = self.project.folder / str(self.model.file)
+        path = self.folder / str(self.model.file)
         if not path.is_file() or content_hash(path) != self.model.digest:
             raise DataError(
                 f"{path}: is missing or was changed since it was written; restore it from a copy of the project"
@@ -80,7 +88,7 @@ class ProjectDetector:
 
     def of_project(self, found: Detections) -> Detections:
         """Its boxes by the project's classes; those of other classes are left out."""
-        wanted = self.model.classes or tuple(range(len(self.project.settings.classes)))
+        wanted = self.model.classes or tuple(range(len(self.settings.classes)))
         places = {kind: place for place, kind in enumerate(wanted)}
         kept = np.array([kind in places for kind in found.classes.tolist()], dtype=np.bool_)
         classes = np.array([places[kind] for kind in found.classes[kept].tolist()], dtype=np.int64)
@@ -90,7 +98,7 @@ class ProjectDetector:
 def current(project: Project) -> ProjectDetector | None:
     """The detector that scores: the newest."""
     models = project.store.models()
-    return ProjectDetector(project, models[-1]) if models else None
+    return ProjectDetector.of(project, models[-1]) if models else None
 
 
 def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> Model | None:
@@ -235,7 +243,7 @@ def _trained(
     earlier: Sequence[Example] = (),
 ) -> Model:
     began = time.monotonic()
-    begin = None if start is None else load_weights(ProjectDetector(project, start).file)
+    begin = None if start is None else load_weights(ProjectDetector.of(project, start).file)
     weights = fit(plan, CachedFrames(frames), examples, begin, project.progress, earlier)
     seconds = time.monotonic() - began
     parent = None if start is None else start.number

@@ -28,7 +28,7 @@ from thrifty.project.models import ProjectDetector, current
 from thrifty.project.pictures import keep, kept_frames, stored
 from thrifty.project.project import Project
 from thrifty.project.sources import ids_of, labelled_sets, pools, sampling_of
-from thrifty.scored_pool import Looking, Scoring, Stopping, rows_of, score_pool
+from thrifty.scored_pool import Engine, Looking, Scoring, Stopping, here, rows_of, score_pool
 from thrifty.selected_pool import HeldFrame, looking_back, select_frames
 from thrifty.store.choice_file import ChosenRow, Earlier, ScoredFrames, read_scores
 from thrifty.store.project.rows import Batch, Choice, Held, Label, Model, NewBatch, Role, Source
@@ -47,7 +47,12 @@ def _never() -> AbstractContextManager[Event]:
 
 
 def select(
-    project: Project, budget: int | None = None, *, more: bool = False, stopping: Stopping = _never
+    project: Project,
+    budget: int | None = None,
+    *,
+    more: bool = False,
+    stopping: Stopping = _never,
+    engine: Engine = here,
 ) -> tuple[Batch, bool]:
     """Choose the next batch, or find that the last one waits for people.
 
@@ -56,6 +61,7 @@ def select(
         budget: Frames; the settings' if left out.
         more: Choose another even if one waits.
         stopping: Opened while a pool is scored, as for `score_pool`.
+        engine: Where pools are scored.
 
     Returns:
         The batch, and whether it is new.
@@ -71,7 +77,7 @@ def select(
     name = project.settings.selection.strategy if detector else WITHOUT_DETECTOR
     settings = project.settings
     looking = Looking(make_strategy(name, settings, str(project.folder)), settings)
-    frames = _looked_at(project, detector, looking, stopping)
+    frames = _looked_at(project, detector, looking, stopping, engine)
     count = budget or settings.selection.budget
     number = len(project.store.batches()) + 1
     seed = stage_seed(settings.seed, number, "batch")
@@ -104,7 +110,11 @@ class _Picked:
 
 
 def _looked_at(
-    project: Project, detector: ProjectDetector | None, looking: Looking, stopping: Stopping
+    project: Project,
+    detector: ProjectDetector | None,
+    looking: Looking,
+    stopping: Stopping,
+    engine: Engine,
 ) -> ScoredFrames:
     """All pools as one table, with what was observed of every frame."""
     tables = []
@@ -113,7 +123,7 @@ def _looked_at(
         out = score_file(project, model, looking, source)
         pool = sampling_of(source).pool(Path(source.path))
         scoring = Scoring(pool, detector, looking, project.device, usual_batch(project.device))
-        score_pool(scoring, out, project.progress, stopping)
+        score_pool(scoring, out, project.progress, stopping, engine)
         table = read_scores(out).table
         tables.append(table.append_column(POOL, pa.array([number] * len(table), pa.int64())))
     # Of a picture that is in two pools, the first.

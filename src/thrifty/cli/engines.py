@@ -1,0 +1,83 @@
+"""Where the commands that look at a pool have it looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from thrifty.cli.options import Device
+from thrifty.errors import RunError
+
+if TYPE_CHECKING:
+    from thrifty.scored_pool import Engine as PoolEngine
+
+
+class Engine(StrEnum):
+    """What maps a detector over a pool."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+EngineOption = Annotated[
+    Engine,
+    typer.Option(help="Where frames are looked at: here, or by the workers of a Ray cluster."),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray cluster to join: auto on one of its machines, or HOST:PORT; a cluster is started here if left out."
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Workers on the cluster; one for each GPU, or core, of it if left out."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the options say.
+
+    Attributes:
+        engine: Here or on a cluster.
+        address: Of the cluster.
+        workers: On the cluster.
+    """
+
+    engine: Engine = Engine.LOCAL
+    address: str | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        for option, value in (("--address", self.address), ("--workers", self.workers)):
+            if self.engine is Engine.LOCAL and value is not None:
+                raise RunError(
+                    f"{option} {value}: is of a Ray cluster; give --engine ray as well, or leave it out"
+                )
+
+
+@contextmanager
+def engine_at(place: Place, device: Device) -> Iterator[PoolEngine]:
+    """The engine, and for as long as the context is open the cluster that it works on.
+
+    Raises:
+        ThriftyError: As `joined`.
+    """
+    from thrifty.scored_pool import here, on_cluster
+
+    if place.engine is Engine.LOCAL:
+        yield here
+        return
+    from thrifty.engine.ray_cluster import joined
+
+    gpus = None if device is Device.AUTO else device is Device.CUDA
+    with joined(place.address, place.workers, gpus=gpus) as cluster:
+        yield on_cluster(cluster)
