@@ -92,7 +92,7 @@ class Scoring:
     def job(self) -> dict[str, str]:
         """Everything that decides the scores, and nothing that does not."""
         return {
-            "pool": str(self.pool.path.resolve()),
+            "pool": self.pool.place.name,
             "every": str(self.pool.every),
             "per second": repr(self.pool.per_second),
             "sequences": repr(self.pool.sequences),
@@ -174,7 +174,8 @@ def on_cluster(cluster: Cluster) -> Engine:
     """Score on a Ray cluster, whose machines find pool and detector under the same paths."""
 
     def engine(scoring: Scoring) -> Scored:
-        pool = replace(scoring.pool, path=scoring.pool.path.absolute())
+        path = scoring.pool.path
+        pool = replace(scoring.pool, path=path.absolute() if isinstance(path, Path) else path)
         moved = replace(scoring, pool=pool, device="cuda" if cluster.gpus else "cpu")
         begin = partial(_Asked, moved)
 

@@ -17,8 +17,10 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("pool")
 def add_pool(
     path: Annotated[
-        Path,
-        typer.Argument(help="A folder of pictures and videos, a list of them, or one of them."),
+        str,
+        typer.Argument(
+            help="A folder of pictures and videos, a list of them, or one of them; or the URL of one in a store."
+        ),
     ],
     every: EveryOption = 1,
     per_second: PerSecondOption = None,
@@ -27,11 +29,12 @@ def add_pool(
     project: ProjectOption = None,
 ) -> None:
     """Add pictures and videos to choose from."""
+    from thrifty.data.places import path_or_url
     from thrifty.project import sources
 
     with opened(project) as found:
         sampling = sources.Sampling(every, per_second, sequences, scale)
-        _added(path, sources.add_pool(found, path, sampling))
+        _added(path, sources.add_pool(found, path_or_url(path), sampling))
 
 
 @app.command("start")
@@ -93,5 +96,5 @@ def add_detector(
         typer.echo(f"{form}: {'is the present one already' if model is None else model.name}")
 
 
-def _added(path: Path, new: bool) -> None:
+def _added(path: Path | str, new: bool) -> None:
     typer.echo(f"{'added' if new else 'is there already, as it is'}: {path}")

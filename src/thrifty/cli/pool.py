@@ -36,6 +36,7 @@ from thrifty.cli.options import (
 from thrifty.cli.project import ProjectOption, select_batch
 from thrifty.cli.stopping import stopping
 from thrifty.config import Preset, Statistic
+from thrifty.data.places import path_or_url
 from thrifty.data.pool import Pool
 from thrifty.detectors.forms import FORMS
 from thrifty.errors import RunError, ScoreError
@@ -48,9 +49,9 @@ if TYPE_CHECKING:
 
 def score(
     pool: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="A folder of pictures and videos, a list of such files (.txt), or one of them."
+            help="A folder of pictures and videos, a list of such files (.txt), or one of them; or the URL of one in a store."
         ),
     ],
     detector: DetectorOption,
@@ -90,7 +91,7 @@ def score(
 
     _score(
         Pool(
-            pool,
+            path_or_url(pool),
             every=every,
             per_second=per_second,
             sequences=sequences,
@@ -170,7 +171,7 @@ def _score(
 
 def select(
     pool: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             help="A pool as for `thrifty score`, with --detector; or scores in a Parquet file, from it or from anywhere. "
             "Inside a project leave it out: pools, detector and settings are the project's."
@@ -258,15 +259,15 @@ def select(
         ScoreSection(preset=preset, smoothing=smoothing),
         ChoosingSection(exclude_current=apart, exclude_later=apart_from_earlier),
     )
-    scores = pool
-    if pool.suffix.lower() != ".parquet":
+    scores = Path(pool)
+    if scores.suffix.lower() != ".parquet":
         if detector is None and looking.views:
             raise RunError(
                 f"{pool}: is no file of scores (.parquet), so --detector must say what shall score it"
             )
         scores = out.with_name(f"{out.stem}.scores.parquet")
         frames = Pool(
-            pool,
+            path_or_url(pool),
             every=every,
             per_second=per_second,
             sequences=sequences,
@@ -280,7 +281,9 @@ def select(
 
 
 def look(
-    frame: Annotated[Path, typer.Argument(help="A picture, or a video (see --frame).")],
+    frame: Annotated[
+        str, typer.Argument(help="A picture, or a video (see --frame); or the URL of one.")
+    ],
     detector: DetectorOption,
     out: Annotated[
         Path,
@@ -301,8 +304,8 @@ def look(
     settings = (
         DivergenceSettings.paper() if preset is Preset.PAPER else DivergenceSettings.released()
     )
-    pool = Pool(frame, scale=scale)
-    _check_heat(out, frame)
+    pool = Pool(path_or_url(frame), scale=scale)
+    _check_heat(out, Path(frame))
     seen = pool.frame(number)
     maps = open_detector(detector, device_of(device)).class_maps([seen])
     try:
@@ -330,5 +333,5 @@ def _check_heat(out: Path, frame: Path) -> None:
         raise RunError(f"{out.parent}: no such folder; create it, or choose another --out")
     if out.is_dir():
         raise RunError(f"{out}: is a folder; choose another --out")
-    if out.exists() and out.samefile(frame):
+    if out.exists() and frame.exists() and out.samefile(frame):
         raise RunError(f"{out}: is what you look at, and would be replaced; choose another --out")

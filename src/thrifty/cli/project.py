@@ -120,18 +120,16 @@ def select_batch(
 
 
 def _write_rows(project: Project, choices: Sequence[Choice], out: Path) -> None:
+    from thrifty.data.places import whole_name
     from thrifty.project.sources import pools
     from thrifty.store.choice_file import ChosenRow, write_choice
 
-    roots = {}
-    for number, source in pools(project).items():
-        path = Path(source.path)
-        roots[number] = path if path.is_dir() else path.parent
+    paths = {number: source.path for number, source in pools(project).items()}
     rows = [
         ChosenRow(
             one.rank,
             one.record.id,
-            str(roots[one.pool] / one.record.source),
+            whole_name(paths[one.pool], one.record.source),
             one.record.frame,
             one.score,
             one.smoothed,

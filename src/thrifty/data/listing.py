@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from thrifty.data.video import VIDEOS
 from thrifty.errors import DataError
@@ -50,7 +50,12 @@ def below(folder: Path, *, natural: bool = False) -> Iterator[Listed]:
         folder: Where to look.
         natural: Sort numbers in names by their size: 2 before 10.
     """
-    return _walk(folder, "", _natural if natural else str, frozenset())
+    return _walk(folder, "", order_of(natural=natural), frozenset())
+
+
+def order_of(*, natural: bool) -> Callable[[str], Any]:
+    """What names of one folder are sorted by."""
+    return _natural if natural else str
 
 
 def _walk(
@@ -104,22 +109,25 @@ def _natural(name: str) -> tuple[tuple[int, str], ...]:
     return (*key, (-1, name))
 
 
-def in_list(path: Path) -> Iterator[Listed]:
+def in_list(lines: BinaryIO, where: str) -> Iterator[Listed]:
     """Files that a list names, one a line, relative to the list; empty lines and those that begin with `#` are passed over.
+
+    Args:
+        lines: The list, from its beginning.
+        where: Its name, for errors.
 
     Raises:
         DataError: A line is no text, too long, or names neither a picture nor a video.
     """
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(_LONGEST + 1):
-            number += 1
-            name = _text(line, f"{path}:{number}").strip().removeprefix("\ufeff")
-            if not name or name.startswith("#"):
-                continue
-            if suffix(name) not in PICTURES | VIDEOS:
-                raise DataError(f"{path}:{number}: {name} is neither a picture nor a video by name")
-            yield Listed(name)
+    number = 0
+    while line := lines.readline(_LONGEST + 1):
+        number += 1
+        name = _text(line, f"{where}:{number}").strip().removeprefix("\ufeff")
+        if not name or name.startswith("#"):
+            continue
+        if suffix(name) not in PICTURES | VIDEOS:
+            raise DataError(f"{where}:{number}: {name} is neither a picture nor a video by name")
+        yield Listed(name)
 
 
 def _text(line: bytes, where: str) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from thrifty.data.clip import Picture, VideoIndex
-from thrifty.data.stills import content_hash
+from thrifty.data.stills import content_hash, reason_of
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Image
 
@@ -139,7 +139,7 @@ class Sequence:
             with Pillow.open(io.BytesIO(content), formats=("JPEG", "PNG")) as picture:
                 return np.array(picture.convert("RGB"))
         except Exception as error:
-            raise self._damaged(number, str(error) or type(error).__name__) from error
+            raise self._damaged(number, reason_of(error)) from error
 
     def _checked(self, image: Image, number: int) -> Image:
         height, width = image.shape[:2]

@@ -14,15 +14,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from thrifty.data.clip import DIGITS, Picture, frame_id
 from thrifty.data.frames import resize
-from thrifty.data.listing import LISTS, PICTURES, Listed, below, in_list
+from thrifty.data.listing import Listed
+from thrifty.data.places import Place, place_of
 from thrifty.data.stills import content_hash, decode_picture
-from thrifty.data.video import DAMAGED, VIDEOS, open_video
+from thrifty.data.video import DAMAGED, open_video
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Frame, Record
 
@@ -121,7 +122,8 @@ class Pool:
     """Frames without labels, in files.
 
     Attributes:
-        path: A folder, a list of files (`.txt`: one path a line, relative to the list), a picture or a video.
+        path: A folder, a list of files (`.txt`: one path a line, relative to the list), a picture or a video; or the URL of one
+            in a store.
         every: Of each video, take every n-th frame; places count in these steps.
         per_second: Instead, of each video take the first frame of every 1/n second by its timestamps; places count these
             steps, so they stay true to time where the frame rate varies.
@@ -129,31 +131,26 @@ class Pool:
             video.
         scale: Pixels the detector sees per stored pixel.
         threads: Pictures decoded side by side.
+        place: Where that is.
 
     Raises:
         DataError: The path does not exist, or is a file of no known kind; or both kinds of sampling are asked for.
     """
 
-    path: Path
+    path: Path | str
     every: int = 1
     per_second: float | None = None
     sequences: bool = False
     scale: float = 1.0
     threads: int = 2
+    place: Place = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.per_second is not None and self.every != 1:
             raise DataError(
                 f"{self.path}: every n-th frame and n frames a second exclude each other; choose one"
             )
-        if not self.path.exists():
-            raise DataError(
-                f"{self.path}: no such folder, list or video; check the path of the pool"
-            )
-        if self.path.is_file() and self.path.suffix.lower() not in PICTURES | VIDEOS | LISTS:
-            raise DataError(
-                f"{self.path}: neither a folder, a list ({', '.join(sorted(LISTS))}), a picture nor a video"
-            )
+        object.__setattr__(self, "place", place_of(self.path))
 
     def stream(self, done: Iterable[Done] = ()) -> Iterator[Frame | Broken]:
         """Decode all frames but those dealt with before.
@@ -177,7 +174,7 @@ class Pool:
         finished = _Finished(done)
         counted: Counter[str] = Counter()
         waiting: list[Still] = []
-        for entry in self._listed():
+        for entry in self.place.listed(natural=self.sequences):
             if entry.is_video and not entry.problem:
                 if waiting:
                     yield Stills(tuple(waiting))
@@ -228,16 +225,6 @@ class Pool:
                 return item
         raise DataError(f"{self.path}: has {seen + 1} frames, so none with number {number}")
 
-    def _root(self) -> Path:
-        return self.path if self.path.is_dir() else self.path.parent
-
-    def _listed(self) -> Iterator[Listed]:
-        if self.path.is_dir():
-            return below(self.path, natural=self.sequences)
-        if self.path.suffix.lower() in LISTS:
-            return in_list(self.path)
-        return iter([Listed(self.path.name)])
-
     def _sequence(self, source: str, counted: Counter[str]) -> tuple[str | None, int]:
         """The sequence that a picture belongs to, and how many of it came before."""
         if not self.sequences:
@@ -248,17 +235,12 @@ class Pool:
 
     def _still(self, still: Still) -> Frame | Broken:
         entry, source = still.entry, still.entry.name
-        path = self._root() / source
+        where = self.place.where(source)
         if entry.problem:
-            return Broken(source, 0 if entry.is_video else None, f"{path}: {entry.problem}")
+            return Broken(source, 0 if entry.is_video else None, f"{where}: {entry.problem}")
+        content = self.place.read(source)
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"{path}: cannot be read ({error.strerror}); restore it and run the same command again"
-            ) from error
-        try:
-            image = decode_picture(path, io.BytesIO(content))
+            image = decode_picture(where, io.BytesIO(content))
         except FrameError as error:
             return Broken(source, None, str(error))
         height, width = image.shape[:2]
@@ -267,14 +249,16 @@ class Pool:
         return Frame(record, resize(image, self.scale), self.scale)
 
     def _video(self, video: Video) -> Iterator[Frame | Broken]:
+        with self.place.on_disk(video.source) as path:
+            yield from self._decoded(video, path)
+
+    def _decoded(self, video: Video, path: Path) -> Iterator[Frame | Broken]:
         source, following = video.source, video.following
-        path = self._root() / source
-        if not path.is_file():
-            raise DataError(f"{path}: no such video; restore it or take it off the list")
+        where = self.place.where(source)
         digest = content_hash(path)
         if video.last is not None and not video.last.startswith(digest[:DIGITS]):
             raise DataError(
-                f"{path}: has changed since scoring began; restore it, or delete the unfinished scores and start again"
+                f"{where}: has changed since scoring began; restore it, or delete the unfinished scores and start again"
             )
         number, problem = -1, ""
         try:
@@ -285,15 +269,15 @@ class Pool:
                         yield self._frame(source, digest, picture, place)
                 problem = decoding.shortfall
         except DAMAGED as error:
-            problem = getattr(error, "strerror", None) or str(error)
+            problem = getattr(error, "strerror", None) or str(error).removeprefix(f"{path}: ")
         if problem and number + 1 >= following:
-            yield _ends_early(path, source, number + 1, problem)
+            yield _ends_early(where, source, number + 1, problem)
 
     def _frame(self, source: str, digest: str, picture: Picture, place: int) -> Frame | Broken:
         try:
             image = picture.image()
         except FrameError as error:
-            return Broken(source, picture.number, f"{self._root() / source}: {error}")
+            return Broken(source, picture.number, f"{self.place.where(source)}: {error}")
         height, width = image.shape[:2]
         record = Record(
             frame_id(digest, picture.number, picture.timestamp),
@@ -402,9 +386,9 @@ class _Finished:
             )
 
 
-def _ends_early(path: Path, source: str, number: int, reason: str) -> Broken:
+def _ends_early(where: str, source: str, number: int, reason: str) -> Broken:
     return Broken(
         source,
         number,
-        f"{path}: decoding ends after {number} frames ({reason}); copy it again from its source",
+        f"{where}: decoding ends after {number} frames ({reason}); copy it again from its source",
     )

@@ -54,7 +54,7 @@ class StillReader:
                 yield record, error
 
 
-def decode_picture(path: Path, file: BinaryIO) -> Image:
+def decode_picture(path: Path | str, file: BinaryIO) -> Image:
     """Decode a picture: EXIF orientation applied, any mode turned into RGB.
 
     Args:
@@ -73,7 +73,7 @@ def decode_picture(path: Path, file: BinaryIO) -> Image:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise FrameError(
-            f"{path}: cannot decode this picture ({_reason(error)}); replace or remove the file"
+            f"{path}: cannot decode this picture ({reason_of(error)}); replace or remove the file"
         ) from error
 
 
@@ -87,7 +87,8 @@ def _rgb(picture: Pillow.Image) -> Image:
     return np.array(picture.convert("RGB"))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a picture cannot be decoded, in words that are the same each time."""
     if isinstance(error, UnidentifiedImageError):
         return "its content is no picture of a known kind"
     if isinstance(error, Pillow.DecompressionBombError):
@@ -117,7 +118,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         raise DataError(f"{path}: no such picture; check the path") from error
     except Exception as error:
         raise DataError(
-            f"{path}: is no picture that can be read ({_reason(error)}); replace or remove the file"
+            f"{path}: is no picture that can be read ({reason_of(error)}); replace or remove the file"
         ) from error
 
 

@@ -12,6 +12,8 @@
 | `maps:FOLDER` | class maps that were computed elsewhere, a file a frame |
 | `boxes:found.parquet` | boxes that were computed elsewhere, a row a box |
 | `package.module:factory` | your own: a function of no arguments that returns a `DenseDetector` |
+
+A file may lie in a store too, by its URL: `onnx:s3://bucket/model.onnx`.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from pathlib import Path
 from typing import Protocol
 
 from thrifty.config import EvaluationSection
+from thrifty.data.object_store import copy_beside, is_there, local_copy
+from thrifty.data.places import is_url
 from thrifty.data.stills import content_hash
 from thrifty.detectors import transformers
 from thrifty.detectors.checked import CheckedDetector, in_one_line
@@ -195,7 +199,22 @@ def _split(spec: str) -> tuple[str, str]:
     kind, colon, rest = spec.partition(":")
     if not colon or not kind or not rest:
         raise DataError(f"--detector {spec}: not a detector; use {FORMS}")
-    return kind, rest
+    return kind, _on_this_machine(kind, rest) if kind in _OF_FILES else rest
+
+
+def _on_this_machine(kind: str, rest: str) -> str:
+    """The same, with a copy in place of a file that lies in a store."""
+    name, at, file = rest.partition("@") if kind == "torchvision" else ("", "", rest)
+    if not is_url(file):
+        return rest
+    path = local_copy(file)
+    if kind == "onnx":
+        folder = file.rpartition("/")[0]
+        for beside in (path.with_suffix(".toml"), *_tensor_files(path)):
+            url = f"{folder}/{beside.name}"
+            if not beside.exists() and is_there(url):
+                copy_beside(url, path.parent)
+    return f"{name}{at}{path}"
 
 
 def _own(spec: str, module: str, name: str) -> DenseDetector:

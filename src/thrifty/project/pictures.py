@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 
 from thrifty.data.clip import frame_id
 from thrifty.data.frames import FrameSet
+from thrifty.data.places import Place, place_of
 from thrifty.data.stills import StillReader, content_hash
 from thrifty.data.video import DAMAGED, open_video
 from thrifty.errors import DataError
@@ -92,11 +93,11 @@ def stored(record: Record) -> Record:
     return replace(record, source=kept_name(record))
 
 
-def keep(root: Path, records: Sequence[Record], folder: Path, step: Step) -> None:
+def keep(pool: str, records: Sequence[Record], folder: Path, step: Step) -> None:
     """Put pictures of frames aside: stills as they are, frames of videos as PNG. What is there already stays.
 
     Args:
-        root: What the records' `source` is relative to.
+        pool: Path or URL of the pool.
         records: Frames of one pool.
         folder: Where to.
         step: Told about every frame.
@@ -107,35 +108,32 @@ def keep(root: Path, records: Sequence[Record], folder: Path, step: Step) -> Non
     """
     missing = [record for record in records if not (folder / kept_name(record)).is_file()]
     step(len(records) - len(missing))
+    if not missing:
+        return
+    place = place_of(pool)
     videos: dict[str, list[Record]] = {}
     for record in missing:
         if record.frame is not None:
             videos.setdefault(record.source, []).append(record)
             continue
-        replace_file(folder / kept_name(record), _still(root / record.source, record))
+        replace_file(folder / kept_name(record), _still(place, record))
         step()
     for source, wanted in videos.items():
-        for record, image in _frames(root / source, wanted):
-            replace_file(folder / kept_name(record), _as_png(image))
-            step()
+        with place.on_disk(source) as path:
+            for record, image in _frames(path, place.where(source), wanted):
+                replace_file(folder / kept_name(record), _as_png(image))
+                step()
 
 
-def _still(path: Path, record: Record) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); restore it and run the same command again"
-        ) from error
+def _still(place: Place, record: Record) -> bytes:
+    content = place.read(record.source)
     if not hashlib.sha256(content).hexdigest().startswith(record.id):
-        raise _changed(path)
+        raise _changed(place.where(record.source))
     return content
 
 
-def _frames(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, Image]]:
+def _frames(path: Path, where: str, records: Iterable[Record]) -> Iterator[tuple[Record, Image]]:
     wanted = {record.frame: record for record in records}
-    if not path.is_file():
-        raise DataError(f"{path}: no such video; restore it and run the same command again")
     digest = content_hash(path)
     try:
         with open_video(path) as decoding:
@@ -144,20 +142,20 @@ def _frames(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, Ima
                 if record is None:
                     continue
                 if frame_id(digest, picture.number, picture.timestamp) != record.id:
-                    raise _changed(path)
+                    raise _changed(where)
                 yield record, picture.image()
                 if not wanted:
                     return
     except DAMAGED as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: cannot be decoded ({error}); restore it") from error
-    raise _changed(path)
+        raise DataError(f"{where}: cannot be decoded ({error}); restore it") from error
+    raise _changed(where)
 
 
-def _changed(path: Path) -> DataError:
+def _changed(where: str) -> DataError:
     return DataError(
-        f"{path}: has changed since it was scored; restore it, or run `thrifty select` again"
+        f"{where}: has changed since it was scored; restore it, or run `thrifty select` again"
     )
 
 

@@ -63,7 +63,7 @@ Arguments = Mapping[str, Any]
 
 def _pool(_project: Project, copy: Project, arguments: Arguments, _event: Event) -> None:
     options = {name: value for name, value in arguments.items() if name != "path"}
-    sources.add_pool(copy, Path(arguments["path"]), sources.Sampling(**options))
+    sources.add_pool(copy, arguments["path"], sources.Sampling(**options))
 
 
 def _labelled(role: Role) -> Callable[[Project, Project, Arguments, Event], None]:

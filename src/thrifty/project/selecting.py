@@ -121,7 +121,7 @@ def _looked_at(
     for number, source in pools(project).items():
         model = None if detector is None else detector.model
         out = score_file(project, model, looking, source)
-        pool = sampling_of(source).pool(Path(source.path))
+        pool = sampling_of(source).pool(source.path)
         scoring = Scoring(pool, detector, looking, project.device, usual_batch(project.device))
         score_pool(scoring, out, project.progress, stopping, engine)
         table = read_scores(out).table
@@ -285,8 +285,7 @@ def _keep(
     with project.progress("keeping the chosen frames", len(choices), "frames") as step:
         for number, source in pools(project).items():
             own = [choice.record for choice in choices if choice.pool == number]
-            path = Path(source.path)
-            keep(path if path.is_dir() else path.parent, own, kept.folder, step)
+            keep(source.path, own, kept.folder, step)
     if detector is None:
         return {}
     loaded: Detector = detector.load(project.device)

@@ -34,8 +34,8 @@ class Sampling:
     sequences: bool = False
     scale: float = 1.0
 
-    def pool(self, path: Path, threads: int = 2) -> Pool:
-        """The pool at a path.
+    def pool(self, path: Path | str, threads: int = 2) -> Pool:
+        """The pool at a path or URL.
 
         Raises:
             DataError: As `Pool`.
@@ -43,7 +43,7 @@ class Sampling:
         return Pool(path, self.every, self.per_second, self.sequences, self.scale, threads)
 
 
-def add_pool(project: Project, path: Path, sampling: Sampling) -> bool:
+def add_pool(project: Project, path: Path | str, sampling: Sampling) -> bool:
     """Add pictures and videos to choose from.
 
     Returns:
@@ -52,9 +52,8 @@ def add_pool(project: Project, path: Path, sampling: Sampling) -> bool:
     Raises:
         DataError: The path is no pool.
     """
-    sampling.pool(path)
+    name = sampling.pool(path).place.name
     options = {name: getattr(sampling, name) for name in _POOL}
-    name = str(path.resolve())
     told = project.told("add pool", path=name, **options)
     return project.store.add_source(Role.POOL, name, options, "", told)
 

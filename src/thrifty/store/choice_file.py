@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from thrifty.data.places import whole_name
 from thrifty.errors import DataError, RunError
 from thrifty.files import replace_file
 from thrifty.store.columns import SHAPES, Columns, columns_of
@@ -70,11 +71,11 @@ class ScoredFrames:
 
     Attributes:
         table: The columns of `thrifty score`, or those of them that there are.
-        root: Folder that sources are relative to; `None` if nobody has said.
+        pool: What the pool that sources are of is known by; `None` if nobody has said.
     """
 
     table: pa.Table
-    root: Path | None = None
+    pool: str | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -115,7 +116,7 @@ class ScoredFrames:
         return pc.is_in(self.table["id"], pa.array(sorted(set(ids)), pa.string()))
 
     def _where(self, keep: pa.Array) -> ScoredFrames:
-        return ScoredFrames(self.table.filter(keep).combine_chunks(), self.root)
+        return ScoredFrames(self.table.filter(keep).combine_chunks(), self.pool)
 
     def records(self) -> list[Record]:
         """All frames as records; a size that the file does not tell is a pixel."""
@@ -135,7 +136,7 @@ class ScoredFrames:
         return ChosenRow(
             rank,
             str(values["id"]),
-            source if self.root is None else str(self.root / source),
+            source if self.pool is None else whole_name(self.pool, source),
             values.get("frame"),
             score,
             smoothed,

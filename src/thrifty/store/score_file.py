@@ -70,14 +70,13 @@ def unreadable_beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}.unreadable.csv")
 
 
-def pool_of(path: Path) -> Path | None:
-    """The folder that the sources of a finished file are relative to; `None` if this is no file of ours."""
+def pool_of(path: Path) -> str | None:
+    """What the pool of a finished file is known by; `None` if this is no file of ours."""
     try:
         metadata = pq.read_metadata(path).metadata or {}
-        pool = Path(json.loads(metadata[_JOB])["pool"])
+        return str(json.loads(metadata[_JOB])["pool"])
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return None
-    return pool if pool.is_dir() else pool.parent
 
 
 class ScoreFile:
