@@ -12,7 +12,7 @@ LABEL_STUDIO ?= $(VENV)-label-studio
 LABEL_STUDIO_READY := $(LABEL_STUDIO)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench studies pictures fuzz check format clean
+.PHONY: help demo test bench studies pictures fuzz faults check format clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,9 @@ pictures: $(DEV_READY) ## Take the pictures of docs/tutorial.md anew, from the r
 fuzz: $(DEV_READY) ## Fuzz every reader with 100,000 inputs (FUZZ="coco --runs 1000" for less)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m fuzz $(FUZZ)
+
+faults: $(DEV_READY) ## Kill random processes in 100 runs and compare what comes out (FAULTS="--runs 10 --only ray" for less)
+	$(BIN)/python -m faults $(FAULTS)
 
 check: $(DEV_READY) ## Run every static rule: format, lint, types, import layers
 	$(BIN)/ruff format --check .

@@ -9,8 +9,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -66,33 +67,78 @@ class Server:
     def _url(self, name: str) -> str:
         return f"postgresql://thrifty@127.0.0.1:{self.port}/{name}"
 
+    @property
+    def process(self) -> int | None:
+        """Its first process; `None` if it does not run."""
+        try:
+            number = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+            os.kill(number, 0)
+        except (OSError, ValueError, IndexError):
+            return None
+        return number
+
+    def start(self) -> None:
+        """Start it, on the data that are there."""
+        settings = (
+            f"-c listen_addresses=127.0.0.1 -c port={self.port} -c fsync=off -k {self.folder}"
+        )
+        self._control("-l", self.folder / "log", "-w", "-o", settings, "start")
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self._control("-m", "immediate", "-w", "stop")
+
+    def _control(self, *words: str | Path) -> None:
+        _call([*_owner(), _programs() / "pg_ctl", "-D", self.folder / "data", *words])
+
+    @contextmanager
+    def kept_running(self) -> Iterator[None]:
+        """Start it again whenever it is gone, while the context is open."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.1):
+                if self.process is None:
+                    # Its other processes take a moment to notice.
+                    with suppress(AssertionError):
+                        self.start()
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
+
 
 @contextmanager
 def postgres_server() -> Iterator[Server]:
     """Start a server in a fresh folder, and stop it."""
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="thrifty-postgres-"))
-    owner: list[str] = []
-    if os.geteuid() == 0:
-        # The server refuses to run as root.
+    if _owner():
         shutil.chown(folder, "postgres", "postgres")
-        owner = ["runuser", "-u", "postgres", "--"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    data, log = folder / "data", folder / "log"
+    server = Server(folder, port)
     try:
         locale = "en_US.UTF-8" if _has_english() else "C.UTF-8"
         plain = ["-U", "thrifty", "-A", "trust", "-E", "UTF8", f"--locale={locale}"]
-        _call([*owner, programs / "initdb", "-D", data, *plain])
-        settings = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off -k {folder}"
-        _call([*owner, programs / "pg_ctl", "-D", data, "-l", log, "-w", "-o", settings, "start"])
+        _call([*_owner(), programs / "initdb", "-D", folder / "data", *plain])
+        server.start()
         try:
-            yield Server(folder, port)
+            yield server
         finally:
-            _call([*owner, programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
+            server.stop()
     finally:
         shutil.rmtree(folder)
+
+
+def _owner() -> list[str]:
+    """What makes a command another user's where we are root, which the server refuses to run as."""
+    return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
 def _call(command: list[str | Path]) -> None:
