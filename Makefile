@@ -22,7 +22,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(READY): $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[backbone]'
 	@touch $@
 
 $(DEV_READY): $(READY)
@@ -37,7 +37,7 @@ $(LABEL_STUDIO_READY):
 	@touch $@
 
 demo: $(READY) ## Run active learning on the rendered street and write its page (under 10 minutes)
-	$(BIN)/thrifty run street --out $(OUT)
+	$(BIN)/thrifty run demo --out $(OUT)
 
 test: $(DEV_READY) $(LABEL_STUDIO_READY) ## Run all tests
 	LABEL_STUDIO_BIN=$(abspath $(LABEL_STUDIO))/bin/label-studio $(BIN)/python -m pytest -n 2 --dist worksteal

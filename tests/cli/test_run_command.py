@@ -351,6 +351,7 @@ def test_every_built_in_recipe_is_sound_and_listed() -> None:
         "bccd",
         "bccd-ssdlite",
         "camvid",
+        "demo",
         "every-bccd",
         "every-camvid",
         "every-street",
