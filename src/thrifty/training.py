@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from thrifty.config import DetectorSection, TrainingSection
 from thrifty.data.augmentation import augment, crop, perhaps_flip
-from thrifty.data.frames import CachedFrames
+from thrifty.data.frames import FrameLoader
 from thrifty.detectors.captured import CapturedLoss
 from thrifty.detectors.paper import Weights
 from thrifty.detectors.paper_training import Prepared
@@ -76,7 +76,7 @@ class Plan:
 
 def fit(
     plan: Plan,
-    frames: CachedFrames,
+    frames: FrameLoader,
     examples: Sequence[Example],
     start: Weights | None = None,
     progress: Progress = silent,
@@ -86,7 +86,7 @@ def fit(
 
     Args:
         plan: How.
-        frames: Where the pictures come from.
+        frames: Where the pictures come from; each is asked for again and again.
         examples: What to learn from, at least one.
         start: Weights to begin from; fresh ones if left out.
         progress: Told about every step.
@@ -103,43 +103,82 @@ def fit(
         raise TrainingError(
             "there are no labelled frames to train on; check the recipe's start set"
         )
-    rng = np.random.default_rng(plan.seed)
-    kind = trainable(plan.detector, plan.settings)
     # Chance inside torch (initial weights, dropout) must not leak into or out of this call.
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
-        network = kind.network()
-        if start is not None:
-            network.load_state_dict(start)
-        on_gpu = plan.device.startswith("cuda")
-        # The layout in which a GPU multiplies matrices of half precision without turning them around first.
-        network.to(plan.device, memory_format=torch.channels_last if on_gpu else None)  # type: ignore[call-overload]
-        drawn = len(examples) + _replays(plan.settings.replay, examples, earlier)
-        an_epoch = math.ceil(drawn / plan.settings.batch)
-        steps = plan.steps or an_epoch * plan.epochs
-        optimiser = make_optimiser(network, plan.settings)
-        schedule = torch.optim.lr_scheduler.ExponentialLR(
-            optimiser, annealing(plan.settings, steps)
-        )
-        halved = plan.settings.precision == "bfloat16"
-        captured = None
-        if on_gpu and isinstance(kind, Staged):
-            captured = CapturedLoss(kind, network, halved=halved)
-        learner = Learner(
-            kind,
-            network,
-            optimiser,
-            schedule,
-            halved=halved,
-            clip=plan.settings.clip,
-            captured=captured,
-        )
+        steps = steps_of(plan, examples, earlier)
+        learner = make_learner(plan, steps, start)
         with progress(plan.title, steps, "steps") as step:
-            share = plan.settings.replay
-            epochs = (replayed(share, examples, earlier, rng) for _ in range(0, steps, an_epoch))
-            threads = _THREADS if on_gpu else 0
-            train(learner, batches(plan, frames, epochs, rng, steps, threads), step)
-    return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+            train(learner, lessons(plan, frames, examples, earlier), step)
+    return weights_of(learner)
+
+
+def steps_of(plan: Plan, examples: Sequence[Example], earlier: Sequence[Example]) -> int:
+    """How many steps a training takes."""
+    return plan.steps or _an_epoch(plan, examples, earlier) * plan.epochs
+
+
+def _an_epoch(plan: Plan, examples: Sequence[Example], earlier: Sequence[Example]) -> int:
+    drawn = len(examples) + _replays(plan.settings.replay, examples, earlier)
+    return math.ceil(drawn / plan.settings.batch)
+
+
+def make_learner(
+    plan: Plan, steps: int, start: Weights | None = None, *, recorded: bool = True
+) -> Learner:
+    """A network with its optimiser; torch's own chance decides what is fresh in it.
+
+    Args:
+        plan: How it will be trained.
+        steps: How long.
+        start: Weights to begin from; fresh ones if left out.
+        recorded: Whether a GPU may repeat steps from a record.
+    """
+    kind = trainable(plan.detector, plan.settings)
+    network = kind.network()
+    if start is not None:
+        network.load_state_dict(start)
+    on_gpu = plan.device.startswith("cuda")
+    # The layout in which a GPU multiplies matrices of half precision without turning them around first.
+    network.to(plan.device, memory_format=torch.channels_last if on_gpu else None)  # type: ignore[call-overload]
+    optimiser = make_optimiser(network, plan.settings)
+    factor = annealing(plan.settings, steps)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, factor)
+    halved = plan.settings.precision == "bfloat16"
+    captured = None
+    if on_gpu and recorded and isinstance(kind, Staged):
+        captured = CapturedLoss(kind, network, halved=halved)
+    return Learner(
+        kind,
+        network,
+        optimiser,
+        schedule,
+        halved=halved,
+        clip=plan.settings.clip,
+        captured=captured,
+    )
+
+
+def lessons(
+    plan: Plan,
+    frames: FrameLoader,
+    examples: Sequence[Example],
+    earlier: Sequence[Example] = (),
+    begun: int = 0,
+) -> Iterator[Batch]:
+    """All batches of a training, whose chance comes from the plan's seed alone; or those after the first `begun`."""
+    rng = np.random.default_rng(plan.seed)
+    steps = steps_of(plan, examples, earlier)
+    share = plan.settings.replay
+    an_epoch = _an_epoch(plan, examples, earlier)
+    epochs = (replayed(share, examples, earlier, rng) for _ in range(0, steps, an_epoch))
+    threads = _THREADS if plan.device.startswith("cuda") else 0
+    return batches(plan, frames, epochs, rng, steps, threads, begun)
+
+
+def weights_of(learner: Learner) -> dict[str, Tensor]:
+    """The weights as they are now, on the CPU."""
+    return {name: tensor.detach().cpu() for name, tensor in learner.network.state_dict().items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,11 +310,12 @@ def _replays(share: float, examples: Sequence[Example], earlier: Sequence[Exampl
 
 def batches(
     plan: Plan,
-    frames: CachedFrames,
+    frames: FrameLoader,
     epochs: Iterable[Sequence[Example]],
     rng: np.random.Generator,
     limit: int | None = None,
     threads: int = 0,
+    begun: int = 0,
 ) -> Iterator[Batch]:
     """All examples of each epoch once, in random order.
 
@@ -286,6 +326,7 @@ def batches(
         rng: The only source of chance.
         limit: Most batches.
         threads: That make batches ahead; 0 makes each when it is wanted. The outcome is the same.
+        begun: Leave out so many from the beginning.
     """
 
     def makers() -> Iterator[Callable[[], Batch]]:
@@ -296,7 +337,7 @@ def batches(
                 # Chance of its own, so that it does not matter which batch is made first.
                 yield partial(_make_batch, plan, frames, members, rng.spawn(1)[0])
 
-    return _made(islice(makers(), limit), threads)
+    return _made(islice(makers(), begun, limit), threads)
 
 
 def _made(makers: Iterator[Callable[[], Batch]], threads: int) -> Iterator[Batch]:
@@ -314,7 +355,7 @@ def _made(makers: Iterator[Callable[[], Batch]], threads: int) -> Iterator[Batch
 
 
 def _make_batch(
-    plan: Plan, frames: CachedFrames, members: Sequence[Example], rng: np.random.Generator
+    plan: Plan, frames: FrameLoader, members: Sequence[Example], rng: np.random.Generator
 ) -> Batch:
     kind = trainable(plan.detector, plan.settings)
     pictures = [_picture(frames, example) for example in members]
@@ -345,7 +386,7 @@ def _window(shapes: Sequence[tuple[int, ...]], wanted: tuple[int, int] | None) -
     return (min(wanted[0], height), min(wanted[1], width)) if wanted else (height, width)
 
 
-def _picture(frames: CachedFrames, example: Example) -> tuple[Image, Annotations]:
+def _picture(frames: FrameLoader, example: Example) -> tuple[Image, Annotations]:
     frame = frames.load(example.record)
     drawn = example.drawn
     return frame.image, Annotations(drawn.boxes * frame.scale, drawn.classes, drawn.ignore)

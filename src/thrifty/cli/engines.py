@@ -14,6 +14,7 @@ from thrifty.cli.options import Device
 from thrifty.errors import RunError
 
 if TYPE_CHECKING:
+    from thrifty.project.models import Trainer
     from thrifty.scored_pool import Engine as PoolEngine
 
 
@@ -26,7 +27,7 @@ class Engine(StrEnum):
 
 EngineOption = Annotated[
     Engine,
-    typer.Option(help="Where frames are looked at: here, or by the workers of a Ray cluster."),
+    typer.Option(help="Where the work is done: here, or by the workers of a Ray cluster."),
 ]
 AddressOption = Annotated[
     str | None,
@@ -78,6 +79,24 @@ def engine_at(place: Place, device: Device) -> Iterator[PoolEngine]:
         return
     from thrifty.engine.ray_cluster import joined
 
-    gpus = None if device is Device.AUTO else device is Device.CUDA
-    with joined(place.address, place.workers, gpus=gpus) as cluster:
+    with joined(place.address, place.workers, gpus=_gpus(device)) as cluster:
         yield on_cluster(cluster)
+
+
+@contextmanager
+def trainer_at(place: Place, device: Device) -> Iterator[Trainer]:
+    """What trains, likewise."""
+    from thrifty.project.models import alone
+
+    if place.engine is Engine.LOCAL:
+        yield alone
+        return
+    from thrifty.engine.ray_cluster import joined
+    from thrifty.shared_training import trainer_on
+
+    with joined(place.address, place.workers, gpus=_gpus(device)) as cluster:
+        yield trainer_on(cluster)
+
+
+def _gpus(device: Device) -> bool | None:
+    return None if device is Device.AUTO else device is Device.CUDA

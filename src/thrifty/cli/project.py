@@ -12,7 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from thrifty.cli.console import ConsoleProgress
-from thrifty.cli.engines import Place, engine_at
+from thrifty.cli.engines import (
+    AddressOption,
+    Engine,
+    EngineOption,
+    Place,
+    WorkersOption,
+    engine_at,
+    trainer_at,
+)
 from thrifty.cli.options import (
     Device,
     DeviceOption,
@@ -152,14 +160,18 @@ def train(
         ),
     ] = False,
     device: DeviceOption = Device.AUTO,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
     project: ProjectOption = None,
 ) -> None:
     """Train what the labels ask for: the start weights, then a model for every new state of the labels."""
     from thrifty.project import models
     from thrifty.project.wording import trained_in_words
 
-    with at_work(project, device) as found:
-        typer.echo(trained_in_words(models.train(found, fresh=fresh)))
+    place = Place(engine, address, workers)
+    with at_work(project, device) as found, trainer_at(place, device) as trainer:
+        typer.echo(trained_in_words(models.train(found, fresh=fresh, trainer=trainer)))
 
 
 def evaluate_project(folder: Path | None, device: Device) -> None:

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from thrifty.config import Preset
 from thrifty.detectors import lite
+from thrifty.detectors.dropout import drop_channels
 
 HEADS = 5
 SMALLEST_SIDE = 16
@@ -150,7 +151,7 @@ class Encoder(nn.Module):
         return {"f42": f42, "f41": f41, "f32": f32, "ds3": ds3, "f22": f22}
 
     def _drop(self, values: Tensor, keep: float) -> Tensor:
-        return F.dropout2d(values, 1.0 - keep, self.training)
+        return drop_channels(values, 1.0 - keep, self.training)
 
 
 class Decoder(nn.Module):
@@ -183,7 +184,7 @@ class Decoder(nn.Module):
     def forward(self, nodes: Sequence[Tensor]) -> list[Tensor]:
         """Five nodes to five feature maps, deepest first."""
         deepest, *laterals = nodes
-        levels = [F.dropout2d(self.dec1(deepest), 1.0 - _KEEP_HEAD, self.training)]
+        levels = [drop_channels(self.dec1(deepest), 1.0 - _KEEP_HEAD, self.training)]
         for conv, gate, node in zip(self.convs, self.gates, laterals, strict=True):
             lateral = gate(node)
             below = levels[-1]

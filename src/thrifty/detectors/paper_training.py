@@ -30,6 +30,10 @@ class Lesson:
     seen: tuple[Tensor, ...]
     asked: Asked
 
+    def of(self, first: int, last: int) -> Lesson:
+        """Some images of the batch, from one up to before another."""
+        return Lesson(tuple(tensor[first:last] for tensor in self.seen), self.asked.of(first, last))
+
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """All that it consists of."""

@@ -188,6 +188,18 @@ class Asked:
             weights=self.weights.to(device),
         )
 
+    def of(self, first: int, last: int) -> Asked:
+        """Those of some images of the batch, from one up to before another."""
+        image = math.prod(self.shape[1:])
+        own = (self.places >= first * image) & (self.places < last * image)
+        return Asked(
+            (last - first, *self.shape[1:]),
+            self.heads,
+            self.places[own] - first * image,
+            self.wanted[own],
+            self.weights[own],
+        )
+
     def padded(self, count: int) -> Asked:
         """As many pixels as wanted, at least those there are; what is added weighs nothing."""
         missing = (0, count - len(self.places))

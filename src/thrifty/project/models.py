@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from thrifty.data.sources import Opened
 from thrifty.data.stills import content_hash
 from thrifty.detectors.catalogue import identify, open_detector
 from thrifty.detectors.checked import CheckedDetector
-from thrifty.detectors.paper import load_weights, save_weights
+from thrifty.detectors.paper import Weights, load_weights, save_weights
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import trainable
 from thrifty.errors import DataError, TrainingError
 from thrifty.files import replace_file
+from thrifty.progress import Progress
 from thrifty.project.labelling import lessons
 from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project
@@ -131,7 +132,26 @@ def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> 
     return project.store.add_model(model, (), told)
 
 
-def train(project: Project, *, fresh: bool = False) -> Model | None:
+Trainer = Callable[
+    [Plan, FrameLoader, Sequence[Example], Weights | None, Progress, Sequence[Example]],
+    Mapping[str, Tensor],
+]
+"""What trains: takes the arguments of `thrifty.training.fit`, in its order, and gives weights."""
+
+
+def alone(
+    plan: Plan,
+    frames: FrameLoader,
+    examples: Sequence[Example],
+    start: Weights | None,
+    progress: Progress,
+    earlier: Sequence[Example],
+) -> Mapping[str, Tensor]:
+    """Train in this process."""
+    return fit(plan, CachedFrames(frames), examples, start, progress, earlier)
+
+
+def train(project: Project, *, fresh: bool = False, trainer: Trainer = alone) -> Model | None:
     """Train what the labels ask for: the start weights, or the next model from them on the labels of the pool.
 
     As in the paper, each model begins from the weights that the start labels made, or from the model before if the project's
@@ -140,6 +160,7 @@ def train(project: Project, *, fresh: bool = False) -> Model | None:
     Args:
         project: Whose.
         fresh: Train the start weights again.
+        trainer: Who does it.
 
     Returns:
         The new model, or `None` where nothing has changed since the last.
@@ -150,7 +171,7 @@ def train(project: Project, *, fresh: bool = False) -> Model | None:
     start = _start_model(project)
     sets = labelled_sets(project, Role.START)
     if sets and (start is None or fresh):
-        return _train_start(project, sets, fresh=fresh)
+        return _train_start(project, sets, trainer, fresh=fresh)
     labels = lessons(project)
     numbers = sorted(label.number for label in labels.values())
     trained = [model for model in project.store.models() if model.file is not None]
@@ -163,7 +184,7 @@ def train(project: Project, *, fresh: bool = False) -> Model | None:
     settings = project.settings
     strategy = make_strategy(settings.selection.strategy, settings, str(project.folder))
     begin = trained[-1] if trained and goes_on(strategy) else start
-    return _train_next(project, labels, begin, len(trained))
+    return _train_next(project, labels, begin, len(trained), trainer)
 
 
 def _start_model(project: Project) -> Model | None:
@@ -173,7 +194,9 @@ def _start_model(project: Project) -> Model | None:
     return found[-1] if found else None
 
 
-def _train_start(project: Project, sets: Sequence[Opened], *, fresh: bool) -> Model:
+def _train_start(
+    project: Project, sets: Sequence[Opened], trainer: Trainer, *, fresh: bool
+) -> Model:
     settings = project.settings
     plan = Plan(
         settings.detector,
@@ -187,7 +210,8 @@ def _train_start(project: Project, sets: Sequence[Opened], *, fresh: bool) -> Mo
     )
     examples = _examples_of(sets)
     told = project.told("train", fresh=fresh)
-    return _trained(project, plan, _joined(sets), examples, None, (), told)
+    course = _Course(plan, _joined(sets), examples)
+    return _trained(project, course, None, (), told, trainer)
 
 
 def _examples_of(sets: Sequence[Opened]) -> list[Example]:
@@ -203,7 +227,11 @@ def _joined(sets: Sequence[Opened]) -> JoinedFrames:
 
 
 def _train_next(
-    project: Project, labels: Mapping[str, Label], start: Model | None, cycle: int
+    project: Project,
+    labels: Mapping[str, Label],
+    start: Model | None,
+    cycle: int,
+    trainer: Trainer,
 ) -> Model:
     settings = project.settings
     kept = kept_frames(project)
@@ -221,30 +249,41 @@ def _train_next(
     )
     numbers = sorted(label.number for label in labels.values())
     told = project.told("train", fresh=False)
-    if not settings.training.replay:
-        return _trained(project, plan, kept, examples, start, numbers, told)
-    sets = labelled_sets(project, Role.START)
-    frames = JoinedFrames([(records, kept), (_all_ids(sets), _joined(sets))])
-    return _trained(project, plan, frames, examples, start, numbers, told, _examples_of(sets))
+    course = _Course(plan, kept, examples)
+    if settings.training.replay:
+        sets = labelled_sets(project, Role.START)
+        frames = JoinedFrames([(records, kept), (_all_ids(sets), _joined(sets))])
+        course = _Course(plan, frames, examples, _examples_of(sets))
+    return _trained(project, course, start, numbers, told, trainer)
 
 
 def _all_ids(sets: Sequence[Opened]) -> frozenset[str]:
     return frozenset().union(*(opened.labels for opened in sets))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Course:
+    """What a training learns, as `fit` takes it."""
+
+    plan: Plan
+    frames: FrameLoader
+    examples: Sequence[Example]
+    earlier: Sequence[Example] = ()
+
+
 def _trained(
     project: Project,
-    plan: Plan,
-    frames: FrameLoader,
-    examples: Sequence[Example],
+    course: _Course,
     start: Model | None,
     numbers: Sequence[int],
     told: Told,
-    earlier: Sequence[Example] = (),
+    trainer: Trainer,
 ) -> Model:
     began = time.monotonic()
     begin = None if start is None else load_weights(ProjectDetector.of(project, start).file)
-    weights = fit(plan, CachedFrames(frames), examples, begin, project.progress, earlier)
+    weights = trainer(
+        course.plan, course.frames, course.examples, begin, project.progress, course.earlier
+    )
     seconds = time.monotonic() - began
     parent = None if start is None else start.number
     return _remember(project, weights, parent, numbers, seconds, told)
