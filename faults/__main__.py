@@ -70,7 +70,9 @@ def main() -> int:
         f"\n{len(numbers) - len(wrong)} of {len(numbers)} runs came out the same, in {minutes:.0f} min"
     )
     if wrong:
-        print(f"others: {', '.join(map(str, wrong))} (seed {given.seed}); again with --one NUMBER")
+        print(
+            f"others: {', '.join(map(str, wrong))} (seed {given.seed}); again with the same options and --one NUMBER"
+        )
     return int(bool(wrong))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -28,6 +29,9 @@ from thrifty.strategies.divergence import Divergence
 from thrifty.strategies.strategy import Columns, Strategy
 from thrifty.types import Annotations, Frame, Record
 from thrifty.views import Seen, View
+
+_DECODERS = 2
+"""Threads that decode a part of a pool on a cluster."""
 
 Stopping = Callable[[], AbstractContextManager[threading.Event]]
 """What watches for a wish to stop while it is open; the event tells of it."""
@@ -175,9 +179,11 @@ def on_cluster(cluster: Cluster) -> Engine:
 
     def engine(scoring: Scoring) -> Scored:
         path = scoring.pool.path
-        pool = replace(scoring.pool, path=path.absolute() if isinstance(path, Path) else path)
+        whole = path.absolute() if isinstance(path, Path) else path
+        # A part is decoded by itself, with others beside it.
+        pool = replace(scoring.pool, path=whole, threads=_DECODERS)
         moved = replace(scoring, pool=pool, device="cuda" if cluster.gpus else "cpu")
-        begin = partial(_Asked, moved)
+        begin = partial(_asked_elsewhere, moved, scoring.job["detector"])
 
         def scored(done: Iterable[Done], stop: threading.Event) -> Generator[Result]:
             return map_parts(cluster, pool.parts(done), pool.read, begin, scoring.batch, stop)
@@ -185,6 +191,19 @@ def on_cluster(cluster: Cluster) -> Engine:
         return scored
 
     return engine
+
+
+def _asked_elsewhere(scoring: Scoring, identity: str) -> _Asked:
+    """The detector on another machine.
+
+    Raises:
+        DataError: It is not the same there.
+    """
+    if scoring.job["detector"] != identity:
+        raise DataError(
+            f"the detector on {socket.gethostname()} is another one than here; put the same file under the same path on all machines"
+        )
+    return _Asked(scoring)
 
 
 class _Asked:

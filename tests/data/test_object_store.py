@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 import numpy as np
@@ -28,6 +29,8 @@ from thrifty.types import Frame
 
 HIDDEN = "wJalrXUtnFEMI-secret"
 BUCKET = "frames"
+NAMES = ("cam#1/a%20b.png", "cam#1/q?.png", "cam/a.png")
+"""Such as mean something else in a URL."""
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +65,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny: TinyData) -> Path:
     """Names that sort one way with their folders and another without, a video, a broken picture, and what is no picture."""
     root = tmp_path_factory.mktemp("pool")
     rng = np.random.default_rng(1)
-    for name in ("a-b.png", "a.png", "a/10.png", "a/2.png", "a/deep er/ü.png", "b+c.png"):
+    for name in (*NAMES, "a-b.png", "a.png", "a/10.png", "a/2.png", "a/deep er/ü.png", "b+c.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Pillow.fromarray(rng.integers(0, 255, (12, 9, 3), dtype=np.uint8)).save(root / name)
     (root / "broken.jpg").write_bytes(b"no picture")
     (root / "notes.md").write_text("not a picture")
     (root / "z.avi").write_bytes(tiny.video.read_bytes())
-    (root / "list.txt").write_text("# first\na/2.png\nz.avi\na.png\n")
+    (root / "list.txt").write_text("\n".join(["# first", "a/2.png", "z.avi", *NAMES, "a.png"]))
     return root
 
 
@@ -197,6 +200,7 @@ def test_an_exported_model_brings_what_lies_beside_it(bucket: Any, tmp_path: Pat
     [
         ("s3://key:word@frames/pool", r"^s3://frames/pool: holds a user, a password"),
         ("https://x.org/a.png?X-Amz-Signature=abc", r"^https://x.org/a.png: holds a user"),
+        ("http://[x/y.txt?a", r"^http://.x/y.txt: holds a user"),
         ("ftp://x.org/a.png", r"^ftp://x.org/a.png: is no URL that can be read; .* s3://"),
         ("s3://", r"^s3://: is no URL"),
     ],
@@ -210,11 +214,19 @@ def test_urls_that_hold_secrets_or_lead_nowhere_are_refused(url: str, message: s
 
 @dataclass
 class Unsteady:
-    """Serves a folder by HTTP, ranges too; every second request fails or breaks off."""
+    """Serves a folder by HTTP, ranges too; of three requests one fails and one breaks off."""
 
     root: Path
     requests: list[str] = field(default_factory=list)
     changed: bool = False
+
+    def refused(self, path: Path) -> int:
+        """The status of a request that is not answered; 0 of one that is."""
+        if path.name == "secret.png":
+            return 403
+        if not path.is_file():
+            return 404
+        return 503 if len(self.requests) % 3 == 1 else 0
 
     def serve(self) -> http.server.ThreadingHTTPServer:
         outer = self
@@ -224,12 +236,10 @@ class Unsteady:
 
             def do_GET(self) -> None:
                 outer.requests.append(self.headers.get("Range", ""))
-                path = outer.root / self.path.lstrip("/")
-                if not path.is_file():
-                    self.send_error(404)
-                    return
-                if len(outer.requests) % 2:
-                    self.send_error(503)
+                path = outer.root / unquote(self.path.lstrip("/"))
+                refused = outer.refused(path)
+                if refused:
+                    self.send_error(refused, explain="key AKIATEST")
                     return
                 content = path.read_bytes()
                 version = '"2"' if outer.changed and len(outer.requests) > 4 else '"1"'
@@ -245,6 +255,10 @@ class Unsteady:
                 self.send_header("Content-Length", str(end - begin))
                 self.send_header("Last-Modified", "Fri, 27 Nov 2026 10:00:00 GMT")
                 self.end_headers()
+                if len(outer.requests) % 3 == 2:
+                    self.wfile.write(content[begin : (begin + end) // 2])
+                    self.close_connection = True
+                    return
                 self.wfile.write(content[begin:end])
 
             def log_message(self, *_args: object) -> None:
@@ -282,6 +296,22 @@ def test_a_file_that_changes_while_it_is_copied_is_told(
     monkeypatch.setattr(object_store, "PART", 1000)
     with pytest.raises(DataError, match=r"z.avi: changed while it was read"):
         list(Pool(f"{url}/z.avi").stream())
+
+
+def test_what_may_not_be_read_is_one_line(unsteady: tuple[Unsteady, str]) -> None:
+    _, url = unsteady
+    with pytest.raises(DataError, match=r"secret.png: may not be read") as refused:
+        list(Pool(f"{url}/secret.png").stream())
+    assert "AKIATEST" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["../other/a.png", "/etc/a.png", "s3://other/a.png", "a/../../b.png"]
+)
+def test_a_list_leads_nowhere_else(bucket: Any, name: str) -> None:
+    bucket.put_object(Key="pool/list.txt", Body=name.encode())
+    with pytest.raises(DataError, match=r"does not lie beside or below the list"):
+        list(Pool(f"s3://{BUCKET}/pool/list.txt").stream())
 
 
 def test_http_servers_list_nothing(unsteady: tuple[Unsteady, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +14,10 @@ from thrifty.cli.options import Device
 from thrifty.errors import RunError
 
 if TYPE_CHECKING:
+    from thrifty.engine.ray_cluster import Cluster
     from thrifty.project.models import Trainer
     from thrifty.scored_pool import Engine as PoolEngine
+    from thrifty.scored_pool import Scored, Scoring
 
 
 class Engine(StrEnum):
@@ -79,8 +81,17 @@ def engine_at(place: Place, device: Device) -> Iterator[PoolEngine]:
         return
     from thrifty.engine.ray_cluster import joined
 
-    with joined(place.address, place.workers, gpus=_gpus(device)) as cluster:
-        yield on_cluster(cluster)
+    with ExitStack() as stack:
+        entered: list[Cluster] = []
+
+        def engine(scoring: Scoring) -> Scored:
+            # Not before there is anything to do.
+            if not entered:
+                cluster = joined(place.address, place.workers, gpus=_gpus(device))
+                entered.append(stack.enter_context(cluster))
+            return on_cluster(entered[0])(scoring)
+
+        yield engine
 
 
 @contextmanager

@@ -148,13 +148,17 @@ def _score(
     save_every: float,
     place: Place,
 ) -> None:
-    from thrifty.detectors.catalogue import NamedDetector
+    from thrifty.detectors.catalogue import NamedDetector, absolute
     from thrifty.scored_pool import Scoring, score_pool
     from thrifty.store.score_file import unreadable_beside
 
+    own = "cpu"
+    if place.engine is Engine.LOCAL:
+        own = device_of(device)
+    elif detector is not None:
+        # On a cluster it is the cluster's devices that count, and nobody stands where we do.
+        detector = absolute(detector)
     source = None if detector is None else NamedDetector(detector)
-    # On a cluster it is the cluster's devices that count.
-    own = device_of(device) if place.engine is Engine.LOCAL else "cpu"
     scoring = Scoring(frames, source, looking, own, batch, save_every)
     with engine_at(place, device) as engine, ConsoleProgress(Console(stderr=True)) as progress:
         count = score_pool(scoring, out, progress, stopping, engine)

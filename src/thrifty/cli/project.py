@@ -118,7 +118,8 @@ def select_batch(
         raise RunError("--budget and --minutes exclude each other; give one")
     if out is not None:
         check_name(out)
-    with at_work(folder, device) as project, engine_at(place, device) as engine:
+    own = device if place.engine is Engine.LOCAL else Device.CPU
+    with at_work(folder, own) as project, engine_at(place, device) as engine:
         count = budget if minutes is None else standing.frames_for(project, minutes)
         batch, new = selecting.select(project, count, more=more, stopping=stopping, engine=engine)
         choices = project.store.choices(batch.number)
@@ -170,7 +171,8 @@ def train(
     from thrifty.project.wording import trained_in_words
 
     place = Place(engine, address, workers)
-    with at_work(project, device) as found, trainer_at(place, device) as trainer:
+    own = device if engine is Engine.LOCAL else Device.CPU
+    with at_work(project, own) as found, trainer_at(place, device) as trainer:
         typer.echo(trained_in_words(models.train(found, fresh=fresh, trainer=trainer)))
 
 

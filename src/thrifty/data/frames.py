@@ -15,6 +15,7 @@ from thrifty.errors import FrameError
 from thrifty.types import Frame, Image, Record, Unreadable
 
 CACHE_BYTES = 1 << 30
+STREAMED_BYTES = 1 << 28
 
 
 class FrameReader(Protocol):
@@ -160,11 +161,15 @@ class CachedSet(CachedFrames):
     Args:
         frames: The set.
         limit: Bytes of pixels kept.
+        streamed: Bytes up to which what is streamed is kept.
     """
 
-    def __init__(self, frames: FrameSet, limit: int = CACHE_BYTES) -> None:
+    def __init__(
+        self, frames: FrameSet, limit: int = CACHE_BYTES, streamed: int = STREAMED_BYTES
+    ) -> None:
         super().__init__(frames, limit)
         self._set = frames
+        self._streamed = min(limit, streamed)
 
     def stream(self, records: Sequence[Record]) -> Iterator[Frame | Unreadable]:
         """As `FrameSet.stream`; what is in memory is not decoded again.
@@ -185,7 +190,7 @@ class CachedSet(CachedFrames):
 
     def _keep_if_room(self, frame: Frame) -> None:
         with self._lock:
-            fits = self._held + frame.image.nbytes <= self._limit
+            fits = self._held + frame.image.nbytes <= self._streamed
             if fits and frame.record.id not in self._cache:
                 self._cache[frame.record.id] = frame
                 self._held += frame.image.nbytes

@@ -10,6 +10,7 @@ import atexit
 import io
 import os
 import posixpath
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,20 +20,22 @@ from datetime import timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote
 
 from thrifty.data.listing import LISTS, PICTURES, Listed, in_list, order_of, suffix
 from thrifty.data.video import VIDEOS
 from thrifty.errors import CapabilityError, DataError
 
 SCHEMES = ("s3", "gs", "az", "http", "https")
-PART = 16 << 20
+PART = 8 << 20
 """Bytes of a file that are asked for at once, and so held in memory while it is copied."""
 _RETRIES = 8
-_PATIENCE = timedelta(seconds=120)
-"""How long a request is tried."""
-_STORES = 256
-"""Folders whose connections are kept."""
+_TIMEOUT = timedelta(seconds=60)
+"""How long a request may take."""
+_PATIENCE = timedelta(seconds=300)
+"""How long it is made again and again."""
+_STORES = 64
+"""Buckets and servers whose connections are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class StoredPlace:
     """A place in a store; see `thrifty.data.places.Place`.
 
     Attributes:
-        url: `SCHEME://BUCKET/NAME` of a folder, a list or a file.
+        url: `SCHEME://BUCKET/NAME` of a folder, a list or a file. Names stand in it as they are, in HTTP's percent-encoded.
 
     Raises:
         DataError: The URL is none that is understood, or holds what must not be seen.
@@ -61,33 +64,29 @@ class StoredPlace:
         """The URL."""
         return self.url.rstrip("/")
 
-    @property
-    def _is_file(self) -> bool:
-        return suffix(self.name) in PICTURES | VIDEOS | LISTS
-
-    @property
-    def _root(self) -> str:
-        return self.name.rpartition("/")[0] if self._is_file else self.name
-
     def listed(self, *, natural: bool = False) -> Iterator[Listed]:
         """As `Place`, in the order that a folder of this machine has with the same names; one folder is held at a time."""
-        if not self._is_file:
-            return _below(self._root, "", natural=natural)
-        name = self.name.rpartition("/")[2]
-        if suffix(name) not in LISTS:
-            return iter([Listed(name)])
-        return in_list(io.BytesIO(self.read(name)), self.url)
+        if not _is_file(self.name):
+            return _below(self.name, "", natural=natural)
+        name = posixpath.basename(_address(self.name)[1])
+        return self._lines(name) if suffix(name) in LISTS else iter([Listed(name)])
+
+    def _lines(self, name: str) -> Iterator[Listed]:
+        for entry in in_list(io.BytesIO(self.read(name)), self.url):
+            # Whoever writes a list must not lead a reader elsewhere, with the reader's credentials.
+            if _leaves(entry.name) or is_url(entry.name):
+                raise DataError(
+                    f"{self.url}: {entry.name} does not lie beside or below the list; a list in a store names nothing else"
+                )
+            yield entry
 
     def where(self, source: str) -> str:
         """As `Place`."""
-        scheme, _, rest = self._root.partition("://")
-        return f"{scheme}://{posixpath.normpath(posixpath.join(rest, source))}"
+        return where_stored(self.url, source)
 
     def read(self, source: str) -> bytes:
         """As `Place`."""
-        buffer = io.BytesIO()
-        copy_file(self.where(source), buffer)
-        return buffer.getvalue()
+        return b"".join(_parts(self.where(source)))
 
     @contextmanager
     def on_disk(self, source: str) -> Iterator[Path]:
@@ -99,20 +98,53 @@ class StoredPlace:
             yield path
 
 
+def is_url(path: Path | str) -> bool:
+    """Whether it names something in a store rather than a file here."""
+    # One letter is a drive.
+    return isinstance(path, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) is not None
+
+
+def where_stored(place: str, source: str) -> str:
+    """URL of a file of a place, by the place's own and the file's name."""
+    whole = place.rstrip("/")
+    root = whole.rpartition("/")[0] if _is_file(whole) else whole
+    return f"{root}/{quote(source) if _is_http(place) else source}"
+
+
+def _is_file(url: str) -> bool:
+    return suffix(url) in PICTURES | VIDEOS | LISTS
+
+
+def _is_http(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+def _leaves(name: str) -> bool:
+    return posixpath.normpath(name).startswith(("/", ".."))
+
+
+def _address(url: str) -> tuple[str, str]:
+    """The bucket or server of a URL, and the name in it."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    return f"{scheme}://{bucket}", posixpath.normpath(unquote(key) if _is_http(url) else key)
+
+
 def check_url(url: str) -> None:
     """Refuse a URL that nothing can be read from, or that would give away a secret.
 
     Raises:
         DataError: As it says.
     """
-    parts = urlsplit(url)
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    if "@" in host or (_is_http(url) and re.search("[?#]", path)):
+        shown = f"{scheme}://{host.rpartition('@')[2]}/{re.split('[?#]', path)[0]}"
         raise DataError(
-            f"{shown}: holds a user, a password, a query or a fragment, which would stand in every log; give credentials by "
-            "the environment (docs/scale.md)"
+            f"{shown}: holds a user, a password or a query, which would stand in every log; give credentials by the environment "
+            "(docs/scale.md)"
         )
-    if parts.scheme not in SCHEMES or not parts.netloc:
+    if scheme not in SCHEMES or not host:
         raise DataError(
             f"{url}: is no URL that can be read; it begins with one of {', '.join(f'{one}://' for one in SCHEMES)} and a name"
         )
@@ -121,7 +153,8 @@ def check_url(url: str) -> None:
 def copy_file(url: str, target: IO[bytes]) -> None:
     """Copy a file of a store, part by part.
 
-    What a connection loses is asked for again, from where it was lost; parts are of one version of the file.
+    A request that fails is made again. Where the store tells versions apart, parts are of one, and are asked for one by one; where it
+    does not, the file is read in one go.
 
     Args:
         url: Its whole name.
@@ -130,23 +163,43 @@ def copy_file(url: str, target: IO[bytes]) -> None:
     Raises:
         DataError: It is gone, cannot be reached, or changed meanwhile.
     """
-    folder, _, key = url.rpartition("/")
+    for part in _parts(url):
+        target.write(part)
+
+
+def _parts(url: str) -> Iterator[bytes]:
+    base, key = _address(url)
     obstore = _need_obstore()
     with _told(url):
-        store = _store_of(folder)
+        store = _store_of(base)
         whole = obstore.get(store, key)
         size, version = whole.meta["size"], whole.meta["e_tag"]
-        if size <= PART:
-            target.write(whole.bytes())
+        first = bytes(whole.bytes()) if size <= PART else None
+    if first is not None:
+        yield first
+        return
+    # A weak version is not that of every byte.
+    if version is None or version.startswith("W/"):
+        yield from _streamed(url, iter(whole.stream(min_chunk_size=PART)))
+        return
+    del whole
+    for begin in range(0, size, PART):
+        options = {"range": (begin, min(begin + PART, size)), "if_match": version}
+        with _told(url):
+            part = bytes(obstore.get(store, key, options=options).bytes())
+        yield part
+
+
+def _streamed(url: str, chunks: Iterator[Any]) -> Iterator[bytes]:
+    while True:
+        with _told(url):
+            chunk = next(chunks, None)
+        if chunk is None:
             return
-        del whole
-        for begin in range(0, size, PART):
-            options: dict[str, Any] = {"range": (begin, min(begin + PART, size))}
-            if version is not None:
-                options["if_match"] = version
-            target.write(obstore.get(store, key, options=options).bytes())
+        yield bytes(chunk)
 
 
+@cache
 @cache
 def local_copy(url: str) -> Path:
     """A copy of a file on this machine, under its own name in a folder of its own; it is there until this process ends.
@@ -179,23 +232,23 @@ def is_there(url: str) -> bool:
     Raises:
         DataError: The store cannot be asked.
     """
-    folder, _, key = url.rpartition("/")
+    base, key = _address(url)
     with _told(url):
         try:
-            _need_obstore().head(_store_of(folder), key)
+            _need_obstore().head(_store_of(base), key)
         except FileNotFoundError:
             return False
     return True
 
 
 def _below(root: str, prefix: str, *, natural: bool) -> Iterator[Listed]:
-    where = f"{root}/{prefix}"
-    if urlsplit(root).scheme in {"http", "https"}:
+    if _is_http(root):
         raise DataError(
-            f"{where}: HTTP servers list no folders; give a list of the files (.txt), or one of them"
+            f"{root}: HTTP servers list no folders; give a list of the files (.txt), or one of them"
         )
-    with _told(where):
-        found = _need_obstore().list_with_delimiter(_store_of(where.rstrip("/")))
+    base, key = _address(f"{root}/{prefix}")
+    with _told(f"{root}/{prefix}"):
+        found = _need_obstore().list_with_delimiter(_store_of(base), None if key == "." else key)
     entries = [(posixpath.basename(one["path"]), False) for one in found["objects"]]
     entries += [(posixpath.basename(one.rstrip("/")), True) for one in found["common_prefixes"]]
     order = order_of(natural=natural)
@@ -207,8 +260,8 @@ def _below(root: str, prefix: str, *, natural: bool) -> Iterator[Listed]:
 
 
 @lru_cache(maxsize=_STORES)
-def _store_of(folder: str) -> Any:  # noqa: ANN401 - an extra
-    """The store of a folder's URL."""
+def _store_of(base: str) -> Any:  # noqa: ANN401 - an extra
+    """A bucket, or a server."""
     _need_obstore()
     from obstore.store import from_url  # noqa: PLC0415 - an extra
 
@@ -217,10 +270,10 @@ def _store_of(folder: str) -> Any:  # noqa: ANN401 - an extra
         for name in ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
     ]
     # Unencrypted only where somebody wrote so.
-    plain = folder.startswith("http://") or any(one.startswith("http://") for one in own)
+    plain = base.startswith("http://") or any(one.startswith("http://") for one in own)
     return from_url(
-        folder,
-        client_options={"allow_http": plain, "timeout": _PATIENCE},
+        base,
+        client_options={"allow_http": plain, "timeout": _TIMEOUT},
         retry_config={"max_retries": _RETRIES, "retry_timeout": _PATIENCE},
     )
 

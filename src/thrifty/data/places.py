@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from thrifty.data.listing import LISTS, PICTURES, Listed, below, in_list, suffix
-from thrifty.data.object_store import StoredPlace
+from thrifty.data.object_store import StoredPlace, is_url, where_stored
 from thrifty.data.video import VIDEOS
 from thrifty.errors import DataError
 
@@ -134,7 +134,7 @@ def place_of(path: Path | str) -> Place:
 def whole_name(pool: str, source: str) -> str:
     """The whole name of a file of a pool that is known by a name, whether it is still there or not."""
     if is_url(pool):
-        return StoredPlace(pool).where(source)
+        return where_stored(pool, source)
     path = Path(pool)
     return str((path if path.is_dir() else path.parent) / source)
 
@@ -142,11 +142,6 @@ def whole_name(pool: str, source: str) -> str:
 def path_or_url(text: str) -> Path | str:
     """What somebody typed."""
     return text if is_url(text) else Path(text)
-
-
-def is_url(path: Path | str) -> bool:
-    """Whether it names something in a store rather than a file here."""
-    return isinstance(path, str) and "://" in path
 
 
 def check_kind(name: str) -> None:

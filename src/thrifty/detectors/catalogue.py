@@ -30,8 +30,7 @@ from pathlib import Path
 from typing import Protocol
 
 from thrifty.config import EvaluationSection
-from thrifty.data.object_store import copy_beside, is_there, local_copy
-from thrifty.data.places import is_url
+from thrifty.data.object_store import copy_beside, is_there, is_url, local_copy
 from thrifty.data.stills import content_hash
 from thrifty.detectors import transformers
 from thrifty.detectors.checked import CheckedDetector, in_one_line
@@ -126,6 +125,25 @@ def _torchvision(form: str, device: str) -> DenseDetector:
     )
 
     return load_torchvision(form, device)
+
+
+def absolute(spec: str) -> str:
+    """The same detector, from wherever one looks: where the form names a file or a folder, with its whole path.
+
+    >>> absolute("onnx:/models/m.onnx")
+    'onnx:/models/m.onnx'
+    >>> absolute("torchvision:fcos_resnet50_fpn")
+    'torchvision:fcos_resnet50_fpn'
+
+    Raises:
+        DataError: The form cannot be understood.
+    """
+    kind, colon, rest = spec.partition(":")
+    name, at, file = rest.partition("@") if kind == "torchvision" else ("", "", rest)
+    local = kind in {*_OF_FILES, "maps"} or (kind == "hf" and Path(file).is_dir())
+    if not local or not file or is_url(file):
+        return spec
+    return f"{kind}{colon}{name}{at}{Path(file).absolute()}"
 
 
 def identify(spec: str) -> str:

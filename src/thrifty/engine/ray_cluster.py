@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -37,6 +38,10 @@ _FUTILE = 5
 """Times that a part may be begun without a row to show for it."""
 _ANSWER = 10.0
 """Seconds after which a cluster is not there."""
+_ROOM = 600.0
+"""Seconds after which a cluster on which no worker is ready is given up; one that grows takes minutes."""
+_FAREWELL = 2.0
+"""Seconds that workers have to end."""
 _REPORTS = "RAY_USAGE_STATS_ENABLED"
 _PATIENCE = 1.0
 """Seconds after which is asked whether to stop."""
@@ -72,6 +77,7 @@ def joined(
     """
     ray = need_ray()
     address = address or os.environ.get("RAY_ADDRESS")
+    address = None if address == "local" else address
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         cores = os.cpu_count() or 1
@@ -79,12 +85,15 @@ def joined(
     try:
         _check_reachable(address)
         with _own_signals(), _unreported():
-            ray.init(address=address, **options)
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+            ray.init(address=address or "local", **options)
+    except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        if address is None:
+            raise RunError(
+                f"--engine ray: no cluster can be started here ({_line(error)})"
+            ) from error
         raise RunError(
-            f"--address {address}: no Ray cluster can be joined there ({reason}); give HOST:PORT as `ray start` tells it, or "
-            "auto on one of its machines"
+            f"--address {address}: no Ray cluster can be joined there ({_line(error)}); give HOST:PORT as `ray start` tells it, "
+            "or auto on one of its machines"
         ) from error
     try:
         resources = ray.cluster_resources()
@@ -106,7 +115,7 @@ def _check_reachable(address: str | None) -> None:
         OSError: Nobody answers.
         ValueError: It is no address.
     """
-    if address in {None, "auto", "local"}:
+    if address in {None, "auto"}:
         return
     host, _, port = str(address).rpartition(":")
     if not host or "/" in host or not port.isdecimal():
@@ -289,6 +298,7 @@ class _Mapping(Generic[Part, Row, Bad]):
             scheduling_strategy="SPREAD",
         )
         self._open: deque[_Open] = deque()
+        self._unloaded, self._begun = 0, time.monotonic()
         self._under_way: dict[Any, tuple[_Open, _Batch, _Seat]] = {}
         self._seats = [self._hired() for _ in range(cluster.workers)]
 
@@ -307,10 +317,14 @@ class _Mapping(Generic[Part, Row, Bad]):
 
     def close(self) -> None:
         """Give up what is under way."""
-        for one in self._open:
-            self._abandon(one)
-        for seat in self._seats:
-            self._ray.kill(seat.worker)
+        with suppress(self._ray.exceptions.RayError):
+            for one in self._open:
+                self._abandon(one)
+            # Who ends by itself clears up behind itself.
+            ends = [seat.worker.__ray_terminate__.remote() for seat in self._seats]
+            self._ray.wait(ends, num_returns=len(ends), timeout=_FAREWELL)
+            for seat in self._seats:
+                self._ray.kill(seat.worker)
 
     def _hired(self) -> _Seat:
         worker = self._hire.remote(self._begin)
@@ -343,7 +357,7 @@ class _Mapping(Generic[Part, Row, Bad]):
 
     def _wait(self) -> None:
         """Wait until somebody is ready or something is done, and hand on what is decoded."""
-        loading = {seat.loading: seat for seat in self._seats if seat.loading is not None}
+        loading = self._loading()
         decoding = {} if self._stop.is_set() or self._free() is None else self._wanted()
         anything = [*loading, *self._under_way, *decoding]
         # Frames stay where they are.
@@ -360,8 +374,24 @@ class _Mapping(Generic[Part, Row, Bad]):
                 self._done(one)
         for one in [found for found in decoding if found in ready]:
             seat = self._free()
-            if seat is not None:
+            # It may have been given up just now.
+            if seat is not None and decoding[one].decoding is one:
                 self._hand_on(decoding[one], seat)
+
+    def _loading(self) -> dict[Any, _Seat]:
+        """Those who are not ready yet, by what tells that they are.
+
+        Raises:
+            RunError: Nobody has been ready for too long.
+        """
+        loading = {seat.loading: seat for seat in self._seats if seat.loading is not None}
+        if len(loading) < len(self._seats):
+            self._begun = time.monotonic()
+        elif time.monotonic() - self._begun > _ROOM:
+            raise RunError(
+                f"the Ray cluster: has had no room for a worker for {_ROOM / 60:.0f} minutes; see `ray status`, or take other --workers"
+            )
+        return loading
 
     def _wanted(self) -> dict[Any, _Open]:
         """The parts of which a further batch is wanted, by what decodes them; the first comes first."""
@@ -381,10 +411,16 @@ class _Mapping(Generic[Part, Row, Bad]):
             self._ray.get(seat.loading)
         except self._ray.exceptions.RayTaskError as error:
             raise _cause(error, self._ray) from None
-        except self._ray.exceptions.RayError:
+        except self._ray.exceptions.RayError as error:
+            self._unloaded += 1
+            if self._unloaded >= _FUTILE:
+                raise RunError(
+                    f"the Ray cluster: workers die before they are ready, {_FUTILE} times in a row ({_line(error)}); see whether "
+                    "memory suffices and whether thrifty is installed on all machines"
+                ) from error
             self._replace(seat)
         else:
-            seat.loading = None
+            seat.loading, self._unloaded = None, 0
 
     def _hand_on(self, one: _Open, seat: _Seat) -> None:
         try:
@@ -408,7 +444,8 @@ class _Mapping(Generic[Part, Row, Bad]):
             batch.rows = self._ray.get(rows)
         except exceptions.RayError as error:
             cause = _cause(error, self._ray)
-            if isinstance(cause, exceptions.RayActorError):
+            # What the worker was told of comes as an error of its task; anything else is its own end, by want of memory too.
+            if not isinstance(error, exceptions.RayTaskError):
                 self._replace(seat)
             if not isinstance(cause, exceptions.RayError):
                 batch.error = cause
@@ -418,6 +455,7 @@ class _Mapping(Generic[Part, Row, Bad]):
     def _replace(self, seat: _Seat) -> None:
         """Hire another worker in place of one that died: once, however many of its batches tell of it."""
         if seat in self._seats:
+            self._ray.kill(seat.worker)
             self._seats[self._seats.index(seat)] = self._hired()
 
     def _again(self, one: _Open, cause: BaseException) -> None:
@@ -429,9 +467,8 @@ class _Mapping(Generic[Part, Row, Bad]):
             lost.dropped = True
         one.batches = deque(known)
         if one.futile >= _FUTILE:
-            reason = str(cause).strip().partition("\n")[0]
             error = RunError(
-                f"{one.part}: whoever works on it in the Ray cluster dies, {_FUTILE} times in a row ({reason}); see whether "
+                f"{one.part}: whoever works on it in the Ray cluster dies, {_FUTILE} times in a row ({_line(cause)}); see whether "
                 "memory suffices, lower --batch, and run the same command again"
             )
             one.batches.append(_Batch(error=error))
@@ -445,6 +482,10 @@ class _Mapping(Generic[Part, Row, Bad]):
             # Whoever decoded it may be gone.
             with suppress(self._ray.exceptions.RayError, ValueError):
                 self._ray.cancel(one.decoding)
+
+
+def _line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _cause(error: Any, ray: Any) -> BaseException:  # noqa: ANN401 - Ray states no types
