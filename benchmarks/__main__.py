@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 import torch
 
-from benchmarks import detectors, evaluation, gpu, pool, scoring, selection, strategies
+from benchmarks import cluster, detectors, evaluation, gpu, pool, scoring, selection, strategies
 from benchmarks.timing import Row
 
 
@@ -37,7 +37,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="threads of torch and of the CPU kernels")
     parser.add_argument(
         "--only",
-        choices=("scoring", "detectors", "pool", "selection", "evaluation", "strategies", "gpu"),
+        choices=(
+            "scoring",
+            "detectors",
+            "pool",
+            "cluster",
+            "selection",
+            "evaluation",
+            "strategies",
+            "gpu",
+        ),
         help="one part",
     )
     chosen = parser.parse_args()
@@ -51,6 +60,7 @@ def main() -> None:
         "strategies": strategies.rows(),
         "gpu": gpu.rows(),
         "pool": pool.rows(million=chosen.million),
+        "cluster": cluster.rows(),
     }
     print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()}\n")  # noqa: T201
     print("| work | wanted | measured | holds | medians (middle half) |\n|---|---|---|---|---|")  # noqa: T201

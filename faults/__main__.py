@@ -41,14 +41,14 @@ class Undisturbed:
     outcome: object
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the campaign; 1 if any outcome differed."""
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--runs", type=int, default=100, help="in all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", help="a scenario; again for more")
     parser.add_argument("--one", type=int, help="the run of that number alone")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
         calm = [
