@@ -85,27 +85,6 @@ def alone(course: Course) -> tuple[Mapping[str, Tensor], list[float]]:
     return learner.network.state_dict(), losses
 
 
-def test_two_processes_learn_what_one_does(nodes: Any, course: Course) -> None:
-    """Eight pictures in batches of three: parts of one and two, and last batches of two."""
-    expected, losses = alone(course)
-    assert len(losses) == STEPS
-    units: list[int] = []
-
-    class Progress:
-        def __call__(self, what: str, total: int, unit: str) -> Any:
-            assert (total, unit) == (STEPS, "steps")
-            return nullcontext(lambda count=1: units.append(count))
-
-    with joined(nodes.address, 2) as cluster:
-        weights, shared = fit_together(
-            cluster, course.plan, course.frames, course.examples, progress=Progress()
-        )
-    assert shared == pytest.approx(losses, rel=1e-4)
-    for name, tensor in expected.items():
-        torch.testing.assert_close(weights[name], tensor, rtol=1e-3, atol=1e-4)
-    assert sum(units) == STEPS
-
-
 @dataclass(frozen=True)
 class Dying:
     """Pictures; who loads one for the n-th time in all dies, once."""
@@ -117,27 +96,44 @@ class Dying:
         """As `FrameLoader`."""
         with self.note.open("a") as file:
             file.write("x")
-        if self.note.stat().st_size == 20:
+        if self.note.stat().st_size == 14:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.frames.load(record)
 
 
-def test_a_killed_worker_goes_on_from_the_last_checkpoint(
+class Progress:
+    """Counts the steps that are told."""
+
+    def __init__(self) -> None:
+        self.units: list[int] = []
+
+    def __call__(self, what: str, total: int, unit: str) -> Any:
+        assert (total, unit) == (STEPS, "steps")
+        return nullcontext(lambda count=1: self.units.append(count))
+
+
+def test_two_processes_one_of_which_is_killed_learn_what_one_does(
     nodes: Any, course: Course, tmp_path: Path
 ) -> None:
+    """Eight pictures in batches of three: parts of one and two, and last batches of two."""
     expected, losses = alone(course)
+    assert len(losses) == STEPS
+    progress = Progress()
     with joined(nodes.address, 2) as cluster:
         weights, shared = fit_together(
             cluster,
             course.plan,
             Dying(course.frames, tmp_path / "note"),
             course.examples,
+            progress=progress,
             kept=Checkpoints(tmp_path / "kept", every=1),
         )
-    assert (tmp_path / "note").stat().st_size > 20
+    # Undisturbed, each process would have loaded each picture once.
+    assert (tmp_path / "note").stat().st_size > 2 * len(course.examples)
     assert shared == pytest.approx(losses, rel=1e-4)
     for name, tensor in expected.items():
         torch.testing.assert_close(weights[name], tensor, rtol=1e-3, atol=1e-4)
+    assert sum(progress.units) == STEPS
 
 
 def test_what_cannot_be_learned_is_told_at_once(nodes: Any, course: Course) -> None:

@@ -152,9 +152,12 @@ def fit_together(
                     raise fatal from None
                 reason = str(error).strip().partition("\n")[0]
                 raise RunError(
-                    f"training on the Ray cluster: failed {_FAILURES + 1} times ({reason}); see whether memory suffices, and run the "
-                    "same command again"
+                    f"training on the Ray cluster: failed, as often as it was taken up again ({reason}); see whether memory suffices, "
+                    "and run the same command again"
                 ) from error
+        fatal = ray.get(watch.fatal.remote())
+        if fatal is not None:
+            raise fatal
         with result.checkpoint.as_directory() as place:
             state = torch.load(Path(place) / _STATE, weights_only=True)
     return state["network"], state["losses"]
@@ -231,6 +234,9 @@ def _learn(given: Mapping[str, Task]) -> None:
         raise fatal
     try:
         _learn_from(task)
+    except TrainingError as error:
+        # All have seen the same loss, so all end here, and nobody need try again.
+        ray.get(task.watch.give_up.remote(error))
     except ThriftyError as error:
         ray.get(task.watch.give_up.remote(error))
         raise

@@ -258,8 +258,9 @@ def test_a_missing_data_folder_and_a_missing_recipe(recipe: Path, tmp_path: Path
     assert "pass --data DIR or set THRIFTY_DATA" in fails(
         thrifty("run", recipe, "--out", tmp_path / "out")
     )
-    assert "no such file, nor a built-in recipe (bccd, bccd-ssdlite, camvid, every-bccd," in fails(
-        thrifty("run", "nothing", "--out", tmp_path / "out")
+    assert (
+        "no such file, nor a built-in recipe (bccd, bccd-ssdlite, camvid, demo, every-bccd,"
+        in fails(thrifty("run", "nothing", "--out", tmp_path / "out"))
     )
     assert "cannot read this recipe (No such file" in fails(
         thrifty("run", "gone.toml", "--out", tmp_path / "out")
