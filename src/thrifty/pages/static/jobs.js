@@ -7,6 +7,7 @@ const box = document.querySelector("#job");
 const said = document.querySelector("#job-said");
 const bars = document.querySelector("#job-bars");
 const stop = document.querySelector("#job-stop");
+let given = 0;
 
 async function ask(method, order) {
   const content = order && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) };
@@ -51,13 +52,16 @@ function complain(error) {
 }
 
 async function follow() {
+  const turn = given;
   let state = await ask("GET");
   const wasRunning = state.running;
-  while (state.running) {
+  while (state.running && turn === given) {
     show(state);
     await new Promise((resolve) => setTimeout(resolve, EVERY));
     state = await ask("GET");
   }
+  // Another command was given meanwhile, and whoever follows that one tells of it.
+  if (turn !== given) return;
   // What stands on the page has changed; what was done is told once it is there anew.
   if (wasRunning) location.reload();
   else show(state);
@@ -66,6 +70,7 @@ async function follow() {
 forms.forEach((form) => {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    given += 1;
     box.dataset.state = "given";
     ask("POST", orderOf(form)).then(follow).catch(complain);
   });
