@@ -67,7 +67,7 @@ def give(words: Sequence[object], variables: dict[str, str], strike: Strike | No
         How often it was given.
 
     Raises:
-        Lost: It hangs, or does not succeed.
+        LostError: It hangs, or does not succeed.
     """
     text = [str(word) for word in words]
     errors = ""

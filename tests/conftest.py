@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -31,6 +32,19 @@ torch.set_num_threads(1)
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyData:
     """Small real files: stills, a video, their annotations. Tests that damage them copy them first."""
     return write_tiny_data(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """A Ray cluster of two nodes of one core each."""
+    from ray.cluster_utils import Cluster as Nodes  # noqa: PLC0415 - slow, and few tests want it
+
+    running = Nodes(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    running.add_node(num_cpus=1)
+    yield running
+    running.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ray.cluster_utils import Cluster as Nodes
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,17 +28,6 @@ from thrifty.training import Example, Plan, lessons, make_learner, steps_of, tra
 from thrifty.types import Frame, Record
 
 STEPS = 6
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
-    """Two nodes of one core each."""
-    running = Nodes(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
-    running.add_node(num_cpus=1)
-    yield running
-    running.shutdown()
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,8 +48,7 @@ class Checkpoints:
     """What is put aside while a training goes on.
 
     Attributes:
-        folder: Where, which all machines must reach; a temporary one of this machine if left out. A training of the same folder goes
-            on where the last one stopped.
+        folder: Where, which all machines must reach; a temporary one of this machine if left out.
         every: Steps between two checkpoints.
     """
 
@@ -185,7 +184,8 @@ def _watched(fit: Callable[[], Any], watch: Any, step: Callable[[int], None], ra
         except BaseException as error:  # noqa: BLE001 - raised again by who waits
             errors.append(error)
 
-    thread = threading.Thread(target=work)
+    # Whoever is interrupted meanwhile does not wait for it.
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     told = 0
     while True:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from ray.cluster_utils import Cluster as Nodes
 
 from tests.tiny import VIDEO_FRAMES, TinyData
 from thrifty.data.pool import Broken, Pool, Stills
@@ -22,17 +21,6 @@ from thrifty.errors import DataError, RunError, ScoreError
 from thrifty.types import Frame, Record
 
 Row = tuple[str, int | None, int, int]
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
-    """Two nodes of one core each."""
-    running = Nodes(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
-    running.add_node(num_cpus=1)
-    yield running
-    running.shutdown()
 
 
 @pytest.fixture(scope="module")
