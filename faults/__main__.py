@@ -18,7 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faults.processes import LostError, Strike
-from faults.scenarios import Loop, ProjectInFile, ProjectOnServer, RayPool, Scenario
+from faults.scenarios import (
+    Loop,
+    ProjectInFile,
+    ProjectInLabelStudio,
+    ProjectOnServer,
+    ProjectTrainedTogether,
+    RayPool,
+    Scenario,
+)
+from tests.labelling import Installed as LabelStudio
 from tests.memories import postgres_server
 from tests.tiny import write_tiny_data
 
@@ -81,11 +90,22 @@ def _scenarios(folder: Path, stack: ExitStack, only: list[str] | None) -> Iterat
     data.mkdir()
     ray.mkdir()
     tiny = write_tiny_data(data)
+
+    def labelling() -> LabelStudio:
+        studio = folder / "label-studio"
+        studio.mkdir()
+        installed = LabelStudio.new(studio)
+        stack.callback(installed.stop)
+        installed.start()
+        return installed
+
     makers: dict[str, Callable[[], Scenario]] = {
         "loop": lambda: Loop(tiny),
         "project": lambda: ProjectInFile(tiny),
         "server": lambda: ProjectOnServer(tiny, server=stack.enter_context(postgres_server())),
+        "label-studio": lambda: ProjectInLabelStudio(tiny, labelling=labelling()),
         "ray": lambda: RayPool(ray),
+        "training": lambda: ProjectTrainedTogether(tiny),
     }
     for name in only or makers:
         yield makers[name]()

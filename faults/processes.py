@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Protocol
 
-ATTEMPTS = 20
-"""Times that a command is given before it counts as one that does not recover."""
+PATIENCE = 180.0
+"""Seconds for which a command is given again before it counts as one that does not recover: a server takes a while to start."""
 STUCK = 300.0
 """Seconds after which a command counts as hanging."""
 Victim = Callable[[int], int | None]
@@ -71,7 +74,8 @@ def give(words: Sequence[object], variables: dict[str, str], strike: Strike | No
     """
     text = [str(word) for word in words]
     errors = ""
-    for attempt in range(1, ATTEMPTS + 1):
+    begun = time.monotonic()
+    for attempt in count(1):
         with subprocess.Popen(
             [sys.executable, "-m", "thrifty", *text],
             env=os.environ | {"OMP_NUM_THREADS": "1"} | variables,
@@ -84,11 +88,45 @@ def give(words: Sequence[object], variables: dict[str, str], strike: Strike | No
             errors = process.stderr.read() if process.stderr else ""
         if process.returncode == 0:
             return attempt
-        if watch.hit is None:
+        if watch.hit is None or time.monotonic() - begun > PATIENCE:
             break
         # Whoever was killed beside it (a server) may need a moment.
         time.sleep(0.2)
     raise LostError(f"{' '.join(text)}: {errors.strip()[-500:]}")
+
+
+class Server(Protocol):
+    """What a command talks to."""
+
+    @property
+    def process(self) -> int | None:
+        """Its first process; `None` if it does not run."""
+        ...
+
+    def start(self) -> None:
+        """Start it on the data that are there."""
+        ...
+
+
+@contextmanager
+def kept_running(server: Server) -> Iterator[None]:
+    """Start a server again whenever it is gone, while the context is open."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            if server.process is None:
+                # Its other processes take a moment to notice.
+                with suppress(AssertionError, RuntimeError):
+                    server.start()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
 
 
 def driver(process: int) -> int:

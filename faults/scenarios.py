@@ -1,21 +1,27 @@
-"""What is disturbed: a run of the loop, a project in a file and on a server, a pool on a Ray cluster."""
+"""What is disturbed: a run of the loop; a project in a file, on a server, with people in Label Studio; a pool and a training on Ray."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import httpx2
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 from PIL import Image as Pillow
 
-from faults.processes import Strike, Victim, below, driver, give
-from tests.memories import Server
+from faults.processes import PATIENCE, Strike, Victim, below, driver, give, kept_running
+from tests.labelling import Installed as LabelStudio
+from tests.labelling import Server as LabelStudioServer
+from tests.labelling import rectangle
+from tests.memories import Server as PostgresServer
 from tests.tiny import TinyData
 from thrifty.config import DetectorSection
 from thrifty.detectors.paper import make_network, save_weights
@@ -23,6 +29,8 @@ from thrifty.project.project import open_project
 
 BOX = (20, 12, 16, 28)
 """What people draw in every picture: left, top, width, height."""
+CORNERS = (20, 12, 36, 40)
+"""The same as left, top, right, bottom."""
 
 
 class Scenario(Protocol):
@@ -78,7 +86,7 @@ classes = ["person"]
 width = 0.1
 box_scale = 0.5
 [training]
-start_epochs = 1
+start_epochs = {epochs}
 epochs = 1
 batch = 4
 [selection]
@@ -103,50 +111,34 @@ class ProjectInFile:
 
     def play(self, folder: Path, strike: Strike | None) -> int:
         """As `Scenario`."""
-        project, batches = folder / "shop", folder / "batches"
+        variables = self._begin(folder)
+        batches = folder / "batches"
+        send = ("send", "--to", "folder", "--out", batches)
+        again = self._give((("train",), ("select",), send), variables, strike)
+        for batch in sorted(path for path in batches.iterdir() if path.is_dir()):
+            _label_files(batch)
+        return again + self._give((("collect",), ("train",), ("evaluate",)), variables, strike)
+
+    def _begin(self, folder: Path, epochs: int = 1) -> dict[str, str]:
+        """Begin the project; returns the variables that lead commands to it."""
+        project = folder / "shop"
         project.mkdir()
-        settings = SETTINGS.format(name="shop", memory=self.memory(folder))
+        settings = SETTINGS.format(name=_named(project), memory=self.memory(folder), epochs=epochs)
         (project / "thrifty.toml").write_text(settings)
         variables = {"THRIFTY_PROJECT": str(project)}
         root = self.tiny.root
-        again = 0
-        give(("add", "start", root / "stills.json", "--images", root / "stills"), variables, None)
+        stills = ("stills.json", "--images", root / "stills")
+        give(("add", "start", root / stills[0], *stills[1:]), variables, None)
         give(("add", "pool", self.tiny.video), variables, None)
-        for words in (
-            ("train",),
-            ("select",),
-            ("send", "--to", "folder", "--out", batches),
-            None,
-            ("collect",),
-            ("train",),
-            ("evaluate",),
-        ):
-            if words is None:
-                self._label(batches)
-            else:
-                again += give(words, variables, strike) - 1
-        return again
+        return variables
 
-    def _label(self, batches: Path) -> None:
-        for batch in sorted(path for path in batches.iterdir() if path.is_dir()):
-            pictures = sorted((batch / "images").iterdir())
-            images, annotations = [], []
-            for number, path in enumerate(pictures, start=1):
-                with Pillow.open(path) as picture:
-                    width, height = picture.size
-                images.append(
-                    {"id": number, "file_name": path.name, "width": width, "height": height}
-                )
-                annotations.append(
-                    {"id": number, "image_id": number, "category_id": 1, "bbox": BOX}
-                )
-            content = {
-                "images": images,
-                "annotations": annotations,
-                "categories": [{"id": 1, "name": "person"}],
-            }
-            (batch / "labels").mkdir(exist_ok=True)
-            (batch / "labels" / "labels.json").write_text(json.dumps(content))
+    def _give(
+        self,
+        commands: Iterable[Sequence[object]],
+        variables: dict[str, str],
+        strike: Strike | None,
+    ) -> int:
+        return sum(give(words, variables, strike) - 1 for words in commands)
 
     def outcome(self, folder: Path) -> object:
         """All choices, labels, models and figures, and the commands in the log."""
@@ -167,11 +159,34 @@ class ProjectInFile:
             ]
 
 
+def _named(project: Path) -> str:
+    """A name that no other project on a server has."""
+    return f"shop-{hashlib.sha256(str(project).encode()).hexdigest()[:12]}"
+
+
+def _label_files(batch: Path) -> None:
+    """Draw the one box in every picture of a batch, in a COCO file."""
+    pictures = sorted((batch / "images").iterdir())
+    images, annotations = [], []
+    for number, path in enumerate(pictures, start=1):
+        with Pillow.open(path) as picture:
+            width, height = picture.size
+        images.append({"id": number, "file_name": path.name, "width": width, "height": height})
+        annotations.append({"id": number, "image_id": number, "category_id": 1, "bbox": BOX})
+    content = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (batch / "labels").mkdir(exist_ok=True)
+    (batch / "labels" / "labels.json").write_text(json.dumps(content))
+
+
 @dataclass
 class ProjectOnServer(ProjectInFile):
     """The same with its memory on a PostgreSQL server, which may be killed as well."""
 
-    server: Server | None = None
+    server: PostgresServer | None = None
     name: str = "project on PostgreSQL"
 
     def __post_init__(self) -> None:
@@ -185,12 +200,80 @@ class ProjectOnServer(ProjectInFile):
     def play(self, folder: Path, strike: Strike | None) -> int:
         """The server is started again as soon as it is gone."""
         assert self.server is not None
-        with self.server.kept_running():
+        with kept_running(self.server):
             return super().play(folder, strike)
 
     def _database(self, _process: int) -> int | None:
         assert self.server is not None
         return self.server.process
+
+
+@dataclass
+class ProjectInLabelStudio(ProjectInFile):
+    """Two batches labelled in a Label Studio, which may be killed as well; the training beside it is not disturbed."""
+
+    labelling: LabelStudio | None = None
+    name: str = "project in Label Studio"
+
+    def __post_init__(self) -> None:
+        self.victims = {"driver": driver, "labelling server": self._server}
+
+    def play(self, folder: Path, strike: Strike | None) -> int:
+        """The server is started again as soon as it is gone."""
+        assert self.labelling is not None
+        server = self.labelling.server
+        with kept_running(self.labelling):
+            variables = self._begin(folder)
+            variables |= {"LABEL_STUDIO_URL": server.url, "LABEL_STUDIO_API_KEY": server.token}
+            self._give((("train",),), variables, None)
+            again = 0
+            for _ in range(2):
+                sent = (("select",), ("send", "--to", "label-studio"))
+                again += self._give(sent, variables, strike)
+                _label_on(server, folder / "shop")
+                again += self._give((("collect",),), variables, strike)
+        return again
+
+    def _server(self, _process: int) -> int | None:
+        assert self.labelling is not None
+        return self.labelling.process
+
+
+def _label_on(server: LabelStudioServer, project: Path) -> None:
+    """Draw the one box in every picture that waits on the server, which may just be starting again."""
+    with open_project(project) as opened:
+        sizes = {
+            record.id: (record.width, record.height)
+            for record in (choice.record for choice in opened.store.choices())
+        }
+    begun = time.monotonic()
+    while True:
+        try:
+            for task in server.unlabelled(_named(project)):
+                drawn = rectangle(CORNERS, sizes[task["data"]["record"]])
+                server.annotate(str(task["id"]), [drawn])
+        except httpx2.HTTPError:
+            if time.monotonic() - begun > PATIENCE:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+
+
+@dataclass
+class ProjectTrainedTogether(ProjectInFile):
+    """Start weights by two processes of a Ray cluster, and what the detector is worth."""
+
+    name: str = "training on Ray"
+    victims: Mapping[str, Victim] = field(
+        default_factory=lambda: {"driver": driver, "trainer": below("ray::RayTrainWorker")}
+    )
+
+    def play(self, folder: Path, strike: Strike | None) -> int:
+        """As `Scenario`."""
+        variables = self._begin(folder, epochs=30)
+        commands = (("train", "--engine", "ray", "--workers", 2), ("select",))
+        return self._give(commands, variables, strike)
 
 
 @dataclass

@@ -35,6 +35,16 @@ class Server:
         headers = {"Authorization": f"Token {self.token}"}
         return httpx2.Client(base_url=self.url, headers=headers, timeout=60)
 
+    def unlabelled(self, project: str) -> list[dict[str, Any]]:
+        """All tasks of one of our projects that nobody has labelled."""
+        with self.browser() as browser:
+            answer = browser.get("/api/projects", params={"page_size": 1000}).raise_for_status()
+            mark = f"thrifty: {project}"
+            [own] = [one for one in answer.json()["results"] if one["description"] == mark]
+            query = {"project": own["id"], "fields": "all", "page_size": 1000}
+            answer = browser.get("/api/tasks", params=query).raise_for_status()
+        return [task for task in answer.json()["tasks"] if not task["annotations"]]
+
     def annotate(self, task: str, results: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         """Submit an annotation."""
         with self.browser() as browser:
@@ -88,7 +98,7 @@ def shared_server(common: Path) -> Iterator[Server]:
     common.mkdir(parents=True, exist_ok=True)
     note = common / "server.json"
     with FileLock(common / ".lock"):
-        known = json.loads(note.read_text()) if note.exists() else _start(common)
+        known = json.loads(note.read_text()) if note.exists() else _started(common)
         note.write_text(json.dumps(known | {"users": known["users"] + 1}))
     try:
         yield Server(known["url"], known["token"])
@@ -105,40 +115,74 @@ def shared_server(common: Path) -> Iterator[Server]:
                 process.wait()
 
 
-def _start(folder: Path) -> dict[str, Any]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(20)
-    command = [
-        program(),
-        "start",
-        "--no-browser",
-        "--internal-host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    command += ["--username", "someone@example.org", "--password", secrets.token_hex(8)]
-    command += ["--user-token", token]
-    settings = {
-        "LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"),
-        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
-        "COLLECT_ANALYTICS": "false",
-    }
-    (folder / "data").mkdir(exist_ok=True)
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            command, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True
-        )
-    _STARTED.append(process)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait(url, process, folder / "server.log")
-    except BaseException:
-        os.killpg(process.pid, 9)
-        raise
-    return {"url": url, "token": token, "process": process.pid, "users": 0}
+def _started(folder: Path) -> dict[str, Any]:
+    installed = Installed.new(folder)
+    installed.start()
+    server = installed.server
+    return {"url": server.url, "token": server.token, "process": installed.process, "users": 0}
+
+
+@dataclass
+class Installed:
+    """A server of one's own, with its data in a folder: it may be killed and started again.
+
+    Attributes:
+        folder: Its data and its log.
+        port: Where it listens on loopback.
+        token: What it is asked with.
+    """
+
+    folder: Path
+    port: int
+    token: str
+    _running: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def new(cls, folder: Path) -> Installed:
+        """One without data."""
+        (folder / "data").mkdir(exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return cls(folder, free.getsockname()[1], secrets.token_hex(20))
+
+    @property
+    def server(self) -> Server:
+        """How others reach it."""
+        return Server(f"http://127.0.0.1:{self.port}", self.token)
+
+    @property
+    def process(self) -> int | None:
+        """Its process; `None` if it does not run."""
+        return self._running.pid if self._running and self._running.poll() is None else None
+
+    def start(self) -> None:
+        """Start it, on the data that are there, and wait until it answers."""
+        command = [program(), "start", "--no-browser", "--internal-host", "127.0.0.1"]
+        command += ["--port", str(self.port), "--user-token", self.token]
+        command += ["--username", "someone@example.org", "--password", self.token[:16]]
+        settings = {
+            "LABEL_STUDIO_BASE_DATA_DIR": str(self.folder / "data"),
+            "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+            "COLLECT_ANALYTICS": "false",
+        }
+        written = self.folder / "server.log"
+        with written.open("a") as log:
+            process = subprocess.Popen(
+                command, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True
+            )
+        _STARTED.append(process)
+        self._running = process
+        try:
+            _wait(self.server.url, process, written)
+        except BaseException:
+            os.killpg(process.pid, 9)
+            raise
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        if self._running is not None and self.process is not None:
+            os.killpg(self._running.pid, 9)
+            self._running.wait()
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -9,9 +9,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -90,26 +89,6 @@ class Server:
 
     def _control(self, *words: str | Path) -> None:
         _call([*_owner(), _programs() / "pg_ctl", "-D", self.folder / "data", *words])
-
-    @contextmanager
-    def kept_running(self) -> Iterator[None]:
-        """Start it again whenever it is gone, while the context is open."""
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(0.1):
-                if self.process is None:
-                    # Its other processes take a moment to notice.
-                    with suppress(AssertionError):
-                        self.start()
-
-        watching = threading.Thread(target=watch)
-        watching.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watching.join()
 
 
 @contextmanager

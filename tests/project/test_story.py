@@ -89,15 +89,7 @@ class Story:
 
     def label(self, drawn: dict[int, LabelledImage]) -> None:
         """All tasks that nobody has labelled, through the server."""
-        with self.server.browser() as browser:
-            projects = browser.get("/api/projects", params={"page_size": 100}).json()["results"]
-            mark = f"thrifty: {self.folder.name}"
-            [project] = [one for one in projects if one["description"] == mark]
-            query = {"project": project["id"], "fields": "all", "page_size": 100}
-            tasks = browser.get("/api/tasks", params=query).json()["tasks"]
-        for task in tasks:
-            if task["annotations"]:
-                continue
+        for task in self.server.unlabelled(self.folder.name):
             image = drawn[int(task["data"]["frame"].rpartition("#")[2])]
             size = (int(image.width or 0), int(image.height or 0))
             boxes = [rectangle(label.box, size) for label in image.labels]

@@ -200,7 +200,6 @@ def _streamed(url: str, chunks: Iterator[Any]) -> Iterator[bytes]:
 
 
 @cache
-@cache
 def local_copy(url: str) -> Path:
     """A copy of a file on this machine, under its own name in a folder of its own; it is there until this process ends.
 
