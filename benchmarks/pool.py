@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image as Pillow
 from benchmarks.memory import peak_bytes
 from benchmarks.timing import Row
 from thrifty.config import ChoiceSettings, DetectorSection
-from thrifty.data.pool import Pool
+from thrifty.data.pool import Broken, Done, Pool
 from thrifty.detectors.catalogue import NamedDetector
 from thrifty.detectors.network import PaperNetwork
 from thrifty.detectors.paper import PaperDetector, save_weights
@@ -27,6 +28,8 @@ from thrifty.types import Frame, Need
 
 _PICTURES = 32
 _SIZES = (10_000, 1_000_000)
+_RECORDS = (10_000, 1_000_000, 10_000_000)
+_VIDEO = 5_000
 
 
 def divergence() -> Looking:
@@ -47,10 +50,32 @@ class Stub:
         return ClassMaps((images.permute(0, 3, 1, 2).float() / 25 - 5,), height, width)
 
 
+class Records(Pool):
+    """As many frames as one likes, all of one picture: what a pool costs beyond its decoding."""
+
+    count = 0
+
+    def stream(self, done: Iterable[Done] = ()) -> Iterator[Frame | Broken]:  # noqa: ARG002 - as `Pool`
+        """Frames of videos of 5,000."""
+        seen = Pool(self.path).frame()
+        for number in range(self.count):
+            video, place = divmod(number, _VIDEO)
+            record = replace(
+                seen.record,
+                id=f"{video:016x}.{place:08d}.{place}",
+                source=f"{video:06d}.mp4",
+                sequence=f"{video:06d}.mp4",
+                place=place,
+                frame=place,
+            )
+            yield replace(seen, record=record)
+
+
 def rows(*, million: bool) -> Iterator[Row]:
-    """One row for each promise; the million takes several minutes."""
+    """One row for each promise; the million takes several minutes, and ten millions without decoding longer."""
     yield _throughput()
-    yield _memory(_SIZES if million else (_SIZES[0], 10 * _SIZES[0]))
+    yield _memory("decoded", _SIZES if million else (_SIZES[0], 10 * _SIZES[0]))
+    yield _memory("records", _RECORDS if million else _SIZES)
 
 
 def _throughput() -> Row:
@@ -87,30 +112,31 @@ def _throughput() -> Row:
     )
 
 
-def _memory(sizes: Sequence[int]) -> Row:
+def _memory(kind: str, sizes: Sequence[int]) -> Row:
     peaks, seconds = [], []
     for size in sizes:
         began = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.pool", str(size)],
+            [sys.executable, "-m", "benchmarks.pool", kind, str(size)],
             check=True,
             capture_output=True,
             text=True,
         )
         seconds.append(time.perf_counter() - began)
         peaks.append(int(done.stdout) / 2**20)
-    growth = peaks[1] / peaks[0] - 1
+    growth = peaks[-1] / peaks[0] - 1
+    what = "" if kind == "decoded" else ", nothing decoded"
     return Row(
-        f"peak memory while scoring {sizes[0]:,} and {sizes[1]:,} frames, stub detector",
+        f"peak memory while scoring {' and '.join(f'{size:,}' for size in sizes)} frames, stub detector{what}",
         "the same within 5 %",
         f"{growth:+.1%}",
-        abs(growth) <= 0.05 if sizes == _SIZES else None,
-        f"{peaks[0]:.0f} and {peaks[1]:.0f} MiB, {seconds[0]:.0f} and {seconds[1]:.0f} s",
+        abs(growth) <= 0.05 if sizes[-1] >= _SIZES[-1] else None,
+        f"{' and '.join(f'{peak:.0f}' for peak in peaks)} MiB, {' and '.join(f'{one:.0f}' for one in seconds)} s",
     )
 
 
-def _score_stub(size: int) -> None:
-    """Score a list that names the same few pictures over and over, and print the peak memory in bytes."""
+def _score_stub(kind: str, size: int) -> None:
+    """Score a list that names the same few pictures over and over, or records of one, and print the peak memory in bytes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(100):
@@ -119,9 +145,12 @@ def _score_stub(size: int) -> None:
             )
         with (folder / "list.txt").open("w") as lines:
             lines.writelines(f"{number % 100:02d}.bmp\n" for number in range(size))
-        scoring = Scoring(
-            Pool(folder / "list.txt"), NamedDetector("benchmarks.pool:Stub"), divergence(), batch=32
-        )
+        if kind == "records":
+            Records.count = size
+            pool: Pool = Records(folder / "00.bmp")
+        else:
+            pool = Pool(folder / "list.txt")
+        scoring = Scoring(pool, NamedDetector("benchmarks.pool:Stub"), divergence(), batch=32)
         count = score_pool(scoring, folder / "scores.parquet")
         if count.scored != size:
             raise RuntimeError(f"{count.scored} of {size} frames were scored")
@@ -129,4 +158,4 @@ def _score_stub(size: int) -> None:
 
 
 if __name__ == "__main__":
-    _score_stub(int(sys.argv[1]))
+    _score_stub(sys.argv[1], int(sys.argv[2]))

@@ -18,7 +18,8 @@ from thrifty.errors import CapabilityError, RecipeError, RunError
 from thrifty.scored_pool import Looking, Scoring, score_pool
 from thrifty.selected_pool import select_frames
 from thrifty.selection.budget import Budget
-from thrifty.store.choice_file import Earlier, ScoredFrames, read_scores
+from thrifty.store.choice_file import Earlier
+from thrifty.store.scored_frames import ScoredFrames, read_scores
 from thrifty.strategies.catalogue import ROWS, make_strategy
 from thrifty.strategies.strategy import Labelled
 from thrifty.types import Need

@@ -14,7 +14,8 @@ from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, choose_among
 from thrifty.selection.closeness import Candidates, Rule
 from thrifty.selection.ranking import why_ranked
-from thrifty.store.choice_file import ChosenRow, Earlier, ScoredFrames, ids_of
+from thrifty.store.choice_file import ChosenRow, Earlier
+from thrifty.store.scored_frames import ScoredFrames
 from thrifty.strategies.catalogue import surroundings
 from thrifty.strategies.scored import ScoredStrategy
 from thrifty.strategies.strategy import Decision, Labelled
@@ -133,7 +134,7 @@ def _ranked(
     scores = left.scores
     smoothed = smooth(scores, timeline, pipeline.weights)
     known = Candidates(earlier.ids, before)
-    candidates = Candidates(ids_of(left), timeline)
+    candidates = Candidates(left.ids, timeline)
     choice = choose_among(candidates, smoothed, budget, pipeline.rules, known)
     steps = ["its neighbours in time"] if len(pipeline.weights) > 1 else []
     told = why_ranked(scores, smoothed, choice.indices, pipeline.measure, steps)

@@ -137,6 +137,55 @@ def test_copies_of_a_picture_count_once(tmp_path: Path) -> None:
     assert [row["path"] for row in rows(tmp_path / "chosen.csv")] == ["a", "c"]
 
 
+def test_a_folder_of_scores_is_one_pool(scores: Path, tmp_path: Path) -> None:
+    """Cut anywhere, written by others with other types of text, with what their programs leave beside it."""
+    whole, folder = pq.read_table(scores), tmp_path / "shards"
+    folder.mkdir()
+    (folder / "_SUCCESS").touch()
+    wide = whole.schema.set(1, pa.field("source", pa.large_string()))
+    pq.write_table(whole.slice(0, 17).cast(wide), folder / "0.parquet")
+    coded = whole.slice(17, 20)
+    names = coded["sequence"].dictionary_encode()
+    pq.write_table(coded.set_column(2, "sequence", names), folder / "1.parquet")
+    # The last begins with frames that stand in the one before, too.
+    pq.write_table(whole.slice(30), folder / "2.parquet")
+    one, many = tmp_path / "one.csv", tmp_path / "many.csv"
+    chosen(scores, "-b", 4, "--out", one)
+    chosen(folder, "-b", 4, "--out", many)
+    assert one.read_bytes() == many.read_bytes()
+    (folder / "notes.txt").touch()
+    assert "--detector must say" in fails(folder, "-b", 4, "--out", many)
+
+
+def test_scores_of_two_pools_lead_to_the_files_of_each(tiny: TinyData, tmp_path: Path) -> None:
+    settings = DetectorSection(width=0.1)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(save_weights(make_network(settings).state_dict(), settings))
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    for number, pool in enumerate((tiny.root / "clip.avi", tiny.root / "stills")):
+        out = folder / f"{number}.parquet"
+        done = thrifty("score", pool, "--detector", f"paper:{weights}", "--out", out)
+        assert done.returncode == 0, done.stderr
+    out = tmp_path / "chosen.csv"
+    chosen(folder, "-b", 10, "--out", out)
+    paths = {Path(row["path"]) for row in rows(out)}
+    assert all(path.is_file() for path in paths)
+    assert {path.parent for path in paths} == {tiny.root, tiny.root / "stills"}
+
+
+def test_scores_of_different_strategies_are_not_mixed(scores: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    first = pq.read_table(scores)
+    pq.write_table(first.replace_schema_metadata({"shapes": '{"score": []}'}), folder / "0.parquet")
+    other = first.append_column("spread", first["score"])
+    shapes = {"shapes": '{"score": [], "spread": []}'}
+    pq.write_table(other.replace_schema_metadata(shapes), folder / "1.parquet")
+    told = fails(folder, "-b", 2, "--out", tmp_path / "chosen.csv")
+    assert "holds what was observed for another strategy than" in told
+
+
 def test_what_cannot_be_chosen_from_is_refused_in_a_line(scores: Path, tmp_path: Path) -> None:
     out = tmp_path / "chosen.csv"
     assert "43 frames are to be chosen but only 42 are left" in fails(
@@ -144,7 +193,8 @@ def test_what_cannot_be_chosen_from_is_refused_in_a_line(scores: Path, tmp_path:
     )
     assert "end the name in .csv" in fails(scores, "-b", 1, "--out", tmp_path / "chosen.xls")
     assert "no such folder" in fails(scores, "-b", 1, "--out", tmp_path / "no" / "chosen.csv")
-    assert "--detector must say" in fails(tmp_path, "-b", 1, "--out", out)
+    (tmp_path / "empty").mkdir()
+    assert "--detector must say" in fails(tmp_path / "empty", "-b", 1, "--out", out)
     assert "no such file" in fails(tmp_path / "no.parquet", "-b", 1, "--out", out).lower()
     nan = table(tmp_path / "nan.parquet", score=[float("nan")] * 42)
     assert "score is nan" in fails(nan, "-b", 1, "--out", out)

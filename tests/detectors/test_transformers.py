@@ -21,7 +21,7 @@ from thrifty.errors import CapabilityError, DataError
 from thrifty.maps import MapKind
 from thrifty.scored_pool import Looking, Scoring, score_pool
 from thrifty.selected_pool import select_frames
-from thrifty.store.choice_file import read_scores
+from thrifty.store.scored_frames import read_scores
 from thrifty.strategies.catalogue import make_strategy
 from thrifty.testing import check_detector
 from thrifty.types import Frame, Need, Record

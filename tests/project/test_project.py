@@ -25,8 +25,8 @@ from thrifty.project.selecting import _drawn, select
 from thrifty.project.sources import Sampling, add_labelled, add_pool, source_at
 from thrifty.project.standing import frames_for, mistakes, standing
 from thrifty.scored_pool import Looking, Scoring, score_pool
-from thrifty.store.choice_file import ScoredFrames, read_scores
 from thrifty.store.project.rows import Label, Role
+from thrifty.store.scored_frames import ScoredFrames, read_scores
 from thrifty.strategies.catalogue import make_strategy
 from thrifty.types import Annotations, Detections
 

@@ -177,7 +177,7 @@ def select(
     pool: Annotated[
         str | None,
         typer.Argument(
-            help="A pool as for `thrifty score`, with --detector; or scores in a Parquet file, from it or from anywhere. "
+            help="A pool as for `thrifty score`, with --detector; or scores in a Parquet file or a folder of them, from it or from anywhere. "
             "Inside a project leave it out: pools, detector and settings are the project's."
         ),
     ] = None,
@@ -246,7 +246,8 @@ def select(
     """
     from thrifty.config import ChoosingSection, ScoreSection
     from thrifty.selected_pool import NOTHING, select_frames
-    from thrifty.store.choice_file import check_name, read_choices, read_scores, write_choice
+    from thrifty.store.choice_file import check_name, read_choices, write_choice
+    from thrifty.store.scored_frames import read_scores, shards_of
 
     place = Place(engine, address, workers)
     if pool is None:
@@ -263,13 +264,13 @@ def select(
         ScoreSection(preset=preset, smoothing=smoothing),
         ChoosingSection(exclude_current=apart, exclude_later=apart_from_earlier),
     )
-    scores = Path(pool)
-    if scores.suffix.lower() != ".parquet":
+    scores = shards_of(Path(pool))
+    if scores is None:
         if detector is None and looking.views:
             raise RunError(
-                f"{pool}: is no file of scores (.parquet), so --detector must say what shall score it"
+                f"{pool}: is no file of scores (.parquet) and no folder of such files, so --detector must say what shall score it"
             )
-        scores = out.with_name(f"{out.stem}.scores.parquet")
+        scores = [out.with_name(f"{out.stem}.scores.parquet")]
         frames = Pool(
             path_or_url(pool),
             every=every,
@@ -278,8 +279,8 @@ def select(
             scale=scale,
             threads=os.cpu_count() or 1,
         )
-        _score(frames, detector, scores, looking, device, batch, 10.0, place)
-    rows = select_frames(read_scores(scores), budget, looking, known, seed=seed).rows
+        _score(frames, detector, scores[0], looking, device, batch, 10.0, place)
+    rows = select_frames(read_scores(*scores), budget, looking, known, seed=seed).rows
     write_choice(rows, out)
     typer.echo(f"{len(rows)} frames chosen: {out}")
 

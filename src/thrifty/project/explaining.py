@@ -22,8 +22,8 @@ from thrifty.project.sources import pools
 from thrifty.scored_pool import Looking
 from thrifty.scoring.forms import DivergenceSettings
 from thrifty.scoring.smoothing import smooth
-from thrifty.store.choice_file import ScoredFrames, read_scores
 from thrifty.store.project.rows import Batch, Choice, Held, Label, Model
+from thrifty.store.scored_frames import ScoredFrames, read_scores
 from thrifty.strategies.catalogue import divergence_settings, make_strategy
 from thrifty.strategies.scored import SCORE, ScoredStrategy
 from thrifty.types import Annotations, Detections, FloatArray, IntArray, Need
@@ -190,13 +190,13 @@ def _of_sequence(frames: ScoredFrames, sequence: str | None) -> ScoredFrames:
         return frames
     column = frames.table["sequence"]
     kept = pc.is_null(column) if sequence is None else pc.equal(column, sequence)
-    return ScoredFrames(frames.table.filter(kept).combine_chunks())
+    return frames.where(kept)
 
 
 def _smoothed(own: ScoredFrames, taken: set[str], weights: FloatArray, share: float) -> Scores:
     """As the choice saw them: frames that were no longer to be had do not weigh in."""
     order = np.argsort(own.table["place"].to_numpy(), kind="stable")
-    own = ScoredFrames(own.table.take(pa.array(order)).combine_chunks())
+    own = ScoredFrames(own.table.take(pa.array(order)))
     left = own.without(taken)
     smoothed = np.full(len(own), np.nan)
     is_left = ~pc.is_in(own.table["id"], pa.array(sorted(taken), pa.string())).to_numpy(

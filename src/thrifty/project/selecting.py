@@ -30,8 +30,9 @@ from thrifty.project.project import Project
 from thrifty.project.sources import ids_of, labelled_sets, pools, sampling_of
 from thrifty.scored_pool import Engine, Looking, Scoring, Stopping, here, rows_of, score_pool
 from thrifty.selected_pool import HeldFrame, looking_back, select_frames
-from thrifty.store.choice_file import ChosenRow, Earlier, ScoredFrames, read_scores
+from thrifty.store.choice_file import ChosenRow, Earlier
 from thrifty.store.project.rows import Batch, Choice, Held, Label, Model, NewBatch, Role, Source
+from thrifty.store.scored_frames import ScoredFrames, read_scores
 from thrifty.strategies.catalogue import make_strategy
 from thrifty.strategies.strategy import Columns, Labelled
 from thrifty.types import Detections, Frame, Need, Record, Unreadable
@@ -127,10 +128,7 @@ def _looked_at(
         table = read_scores(out).table
         tables.append(table.append_column(POOL, pa.array([number] * len(table), pa.int64())))
     # Of a picture that is in two pools, the first.
-    table = pa.concat_tables(tables).combine_chunks()
-    codes = table["id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    _, first = np.unique(codes, return_index=True)
-    return ScoredFrames(table.take(pa.array(np.sort(first))).combine_chunks())
+    return ScoredFrames(pa.concat_tables(tables)).distinct()
 
 
 def score_file(project: Project, model: Model | None, looking: Looking, source: Source) -> Path:
@@ -181,10 +179,10 @@ def _share(share: float, count: int) -> int:
 
 def _drawn(left: ScoredFrames, count: int, seed: int) -> ScoredFrames:
     """So many frames, each as likely as any other, whatever the order of the pool; in the order of their ids."""
-    order = pc.sort_indices(left.table["id"].combine_chunks())
+    order = pc.sort_indices(left.table["id"])
     rng = np.random.default_rng(stage_seed(seed, 0, "shadow"))
     places = rng.choice(len(left), count, replace=False)
-    return ScoredFrames(left.table.take(order.take(pa.array(np.sort(places)))).combine_chunks())
+    return ScoredFrames(left.table.take(order.take(pa.array(np.sort(places)))))
 
 
 def _by_chance(frames: ScoredFrames, index: int) -> ChosenRow:
