@@ -18,6 +18,7 @@ if not torch.cuda.is_available():
 from tests.labelling import Server, shared_server
 from tests.memories import Files, Memory, postgres_server
 from tests.memories import Server as PostgresServer
+from tests.stores import empty_bucket, reached_by, store_server
 from tests.tiny import TinyData, write_tiny_data
 
 # The first call of a compiled function compiles it, which no deadline should punish.
@@ -76,6 +77,22 @@ def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL server, one for each test process."""
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A real server of S3's protocol."""
+    with store_server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An empty bucket, and the environment that reaches it."""
+    for name, value in reached_by(endpoint).items():
+        monkeypatch.setenv(name, value)
+    with empty_bucket(endpoint) as made:
+        yield made
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

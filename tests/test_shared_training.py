@@ -23,7 +23,7 @@ from thrifty.detectors.targets import Asked
 from thrifty.engine.ray_cluster import joined
 from thrifty.errors import TrainingError
 from thrifty.progress import ignore
-from thrifty.shared_training import Checkpoints, fit_together
+from thrifty.shared_training import fit_together
 from thrifty.training import Example, Plan, lessons, make_learner, steps_of, train
 from thrifty.types import Frame, Record
 
@@ -114,7 +114,7 @@ def test_two_processes_one_of_which_is_killed_learn_what_one_does(
             Dying(course.frames, tmp_path / "note"),
             course.examples,
             progress=progress,
-            kept=Checkpoints(tmp_path / "kept", every=1),
+            every=1,
         )
     # Undisturbed, each process would have loaded each picture once.
     assert (tmp_path / "note").stat().st_size > 2 * len(course.examples)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from thrifty.errors import DataError
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in place whole: written aside, flushed to the disk, renamed; nothing is left if that fails.
+    """Put a file in place whole.
 
     Args:
         path: Where it goes; its folder must exist, and an older file there is replaced.
@@ -21,10 +23,20 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: The disk is full, or the folder cannot be written.
     """
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, in place once the context is left; takes and raises as `replace_file`.
+
+    It is written aside, flushed to the disk and renamed; nothing is left if that fails.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o644)

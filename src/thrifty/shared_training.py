@@ -2,16 +2,17 @@
 
 What one step learns is what `thrifty.training.fit` would learn from the whole batch: every process makes all batches from the same
 chance, takes its pictures of them, and gradients are averaged (torch's DistributedDataParallel; gloo on processors, NCCL on GPUs).
-From time to time weights, optimiser and chance are put aside, and where a process dies all go on from there.
+From time to time weights, optimiser and chance are sent to where the training was asked for, and where a process dies all go on from
+there; so the machines need no folder in common.
 """
 
 from __future__ import annotations
 
+import io
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,23 +41,10 @@ _FAILURES = 5
 """Times that a training is taken up again after somebody died."""
 _ASKED = 0.5
 """Seconds between two questions how far it is."""
-_STATE = "state.pt"
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
-    """What is put aside while a training goes on.
-
-    Attributes:
-        folder: Where, which all machines must reach; a temporary one of this machine if left out.
-        every: Steps between two checkpoints.
-    """
-
-    folder: Path | None = None
-    every: int = 50
-
-
-AS_USUAL = Checkpoints()
+EVERY = 50
+"""Steps between two checkpoints."""
+_KEPT = 2
+"""Checkpoints that are held: while the last is written, whoever takes up a training may be reading the one before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +78,7 @@ def fit_together(
     start: Weights | None = None,
     progress: Progress = silent,
     earlier: Sequence[Example] = (),
-    kept: Checkpoints = AS_USUAL,
+    every: int = EVERY,
 ) -> tuple[dict[str, Tensor], list[float]]:
     """As `thrifty.training.fit`, by the workers of a cluster.
 
@@ -105,7 +93,7 @@ def fit_together(
         start: Weights to begin from; fresh ones if left out.
         progress: Told about every step.
         earlier: What it has learned from before.
-        kept: What is put aside on the way.
+        every: Steps between two checkpoints, which are held where this process runs.
 
     Returns:
         The weights after the last step, on the CPU, and the loss of every step.
@@ -126,8 +114,10 @@ def fit_together(
     ray, train_api = need_ray(), _need_train()
     steps = steps_of(plan, examples, earlier)
     device = "cuda" if cluster.gpus else "cpu"
-    watch = ray.remote(num_cpus=0)(_Watch).remote()
-    task = Task(replace(plan, device=device), frames, examples, earlier, start, kept.every, watch)
+    # It must outlive whoever trains, so it is here, where nothing is worth anything once this process is gone.
+    beside = _node_of(ray.get_runtime_context().get_node_id())
+    watch = ray.remote(num_cpus=0, scheduling_strategy=beside)(_Watch).remote()
+    task = Task(replace(plan, device=device), frames, examples, earlier, start, every, watch)
     with tempfile.TemporaryDirectory(prefix="thrifty-") as temporary:
         trainer = train_api.torch.TorchTrainer(
             _learn,
@@ -137,14 +127,13 @@ def fit_together(
             ),
             run_config=train_api.RunConfig(
                 name="training",
-                storage_path=str(kept.folder or temporary),
+                storage_path=temporary,
                 failure_config=train_api.FailureConfig(max_failures=_FAILURES),
-                checkpoint_config=train_api.CheckpointConfig(num_to_keep=2),
             ),
         )
         with progress(plan.title, steps, "steps") as step:
             try:
-                result = _watched(trainer.fit, watch, step, ray)
+                _watched(trainer.fit, watch, step, ray)
             except Exception as error:
                 fatal = ray.get(watch.fatal.remote())
                 if fatal is not None:
@@ -157,8 +146,7 @@ def fit_together(
         fatal = ray.get(watch.fatal.remote())
         if fatal is not None:
             raise fatal
-        with result.checkpoint.as_directory() as place:
-            state = torch.load(Path(place) / _STATE, weights_only=True)
+        state = _unpacked(ray.get(watch.state.remote(steps)))
     return state["network"], state["losses"]
 
 
@@ -173,14 +161,13 @@ def trainer_on(
     return trainer
 
 
-def _watched(fit: Callable[[], Any], watch: Any, step: Callable[[int], None], ray: Any) -> Any:  # noqa: ANN401 - Ray states no types
+def _watched(fit: Callable[[], Any], watch: Any, step: Callable[[int], None], ray: Any) -> None:  # noqa: ANN401 - Ray states no types
     """Train, and tell meanwhile how far it is."""
-    found: list[Any] = []
     errors: list[BaseException] = []
 
     def work() -> None:
         try:
-            found.append(fit())
+            fit()
         except BaseException as error:  # noqa: BLE001 - raised again by who waits
             errors.append(error)
 
@@ -199,14 +186,14 @@ def _watched(fit: Callable[[], Any], watch: Any, step: Callable[[int], None], ra
         thread.join(_ASKED)
     if errors:
         raise errors[0]
-    return found[0]
 
 
 class _Watch:
-    """Knows how far the training is, and whether it makes sense to go on."""
+    """Knows how far the training is, what to go on from, and whether it makes sense to go on."""
 
     def __init__(self) -> None:
         self._done = 0
+        self._states: dict[int, bytes] = {}
         self._fatal: ThriftyError | None = None
 
     def tell(self, done: int) -> None:
@@ -216,6 +203,20 @@ class _Watch:
     def done(self) -> int:
         """How many steps are."""
         return self._done
+
+    def put_aside(self, begun: int, state: bytes) -> None:
+        """All that is needed to go on after so many steps."""
+        self._states[begun] = state
+        for old in sorted(self._states)[:-_KEPT]:
+            del self._states[old]
+
+    def last(self) -> int:
+        """After how many steps something was put aside; 0 if nothing was."""
+        return max(self._states, default=0)
+
+    def state(self, begun: int) -> bytes:
+        """What was put aside then."""
+        return self._states[begun]
 
     def give_up(self, error: ThriftyError) -> None:
         """What would come out the same however often it is tried."""
@@ -243,7 +244,7 @@ def _learn(given: Mapping[str, Task]) -> None:
 
 
 def _learn_from(task: Task) -> None:
-    train_api, plan = _need_train(), task.plan
+    ray, train_api, plan = need_ray(), _need_train(), task.plan
     context = train_api.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     if plan.device == "cuda":
@@ -252,11 +253,9 @@ def _learn_from(task: Task) -> None:
     steps = steps_of(plan, task.examples, task.earlier)
     learner = make_learner(plan, steps, task.start, recorded=False)
     shared = SharedLearner.of(learner, rank, workers)
-    begun = 0
-    checkpoint = train_api.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as place:
-            begun = shared.load(torch.load(Path(place) / _STATE, weights_only=True))
+    begun = _agreed(ray.get(task.watch.last.remote()), plan.device)
+    if begun:
+        shared.load(_unpacked(ray.get(task.watch.state.remote(begun))))
     batches = lessons(plan, CachedFrames(task.frames), task.examples, task.earlier, begun)
 
     def step(units: int = 1) -> None:
@@ -264,24 +263,27 @@ def _learn_from(task: Task) -> None:
         begun += units
         if rank == 0:
             task.watch.tell.remote(begun)
-        if begun % task.every == 0 or begun == steps:
-            _put_aside(train_api, shared, begun, rank)
+        if rank == 0 and (begun % task.every == 0 or begun == steps):
+            ray.get(task.watch.put_aside.remote(begun, _packed(shared.state())))
 
     train(shared, batches, step)
 
 
-def _put_aside(
-    train_api: Any,  # noqa: ANN401 - Ray states no types
-    shared: SharedLearner,
-    begun: int,
-    rank: int,
-) -> None:
-    with tempfile.TemporaryDirectory(prefix="thrifty-") as folder:
-        checkpoint = None
-        if rank == 0:
-            torch.save(shared.state(begun), Path(folder) / _STATE)
-            checkpoint = train_api.Checkpoint.from_directory(folder)
-        train_api.report({"step": begun, "loss": shared.losses[-1]}, checkpoint=checkpoint)
+def _agreed(number: int, device: str) -> int:
+    """What the first process says: the last words of one that died may reach some later than others."""
+    said = torch.tensor(number, device=device)
+    torch.distributed.broadcast(said, 0)
+    return int(said)
+
+
+def _packed(state: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _unpacked(state: bytes) -> dict[str, Any]:
+    return dict(torch.load(io.BytesIO(state), weights_only=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -340,7 +342,7 @@ class SharedLearner(Learner):
         self.losses.append(float(mean))
         return mean
 
-    def state(self, begun: int) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """All that is needed to go on."""
         return {
             "network": weights_of(self),
@@ -348,17 +350,15 @@ class SharedLearner(Learner):
             "schedule": self.schedule.state_dict(),
             "chance": torch.get_rng_state(),
             "losses": self.losses,
-            "begun": begun,
         }
 
-    def load(self, state: Mapping[str, Any]) -> int:
-        """Go on from there; returns how many steps were done."""
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["chance"])
         self.losses[:] = state["losses"]
-        return int(state["begun"])
 
 
 class _LossOfPart(nn.Module):
@@ -378,6 +378,15 @@ class _LossOfPart(nn.Module):
             return kind.loss_of(self.network, prepared.on(device).of(first, last))
         own = batch.on(device)[first:last]
         return kind.loss(self.network, own, batch.drawn[first:last], batch.rng)
+
+
+def _node_of(number: str) -> Any:  # noqa: ANN401 - an extra, which states no types
+    """That something runs on one node and no other."""
+    from ray.util.scheduling_strategies import (  # noqa: PLC0415
+        NodeAffinitySchedulingStrategy,
+    )
+
+    return NodeAffinitySchedulingStrategy(number, soft=False)
 
 
 def _need_train() -> Any:  # noqa: ANN401 - an extra, which states no types

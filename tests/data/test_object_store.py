@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import boto3
 import numpy as np
 import pytest
 import torch
-from moto.server import ThreadedMotoServer
 from PIL import Image as Pillow
 
 from tests.command import thrifty
+from tests.stores import BUCKET, HIDDEN
 from tests.tiny import TinyData
 from thrifty.config import DetectorSection
 from thrifty.data import object_store
@@ -27,37 +26,8 @@ from thrifty.detectors.paper import make_network, save_weights
 from thrifty.errors import DataError
 from thrifty.types import Frame
 
-HIDDEN = "wJalrXUtnFEMI-secret"
-BUCKET = "frames"
 NAMES = ("cam#1/a%20b.png", "cam#1/q?.png", "cam/a.png")
 """Such as mean something else in a URL."""
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An empty bucket, and the environment that reaches it."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "AKIATEST",
-        "AWS_SECRET_ACCESS_KEY": HIDDEN,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    object_store._store_of.cache_clear()
-    made = boto3.resource("s3", endpoint_url=endpoint).create_bucket(Bucket=BUCKET)
-    yield made
-    made.objects.all().delete()
-    made.delete()
-    object_store._store_of.cache_clear()
 
 
 @pytest.fixture(scope="module")

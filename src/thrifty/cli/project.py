@@ -88,13 +88,19 @@ def init(
             help="URL of a PostgreSQL database, for a team; a file in the folder if left out."
         ),
     ] = None,
+    files: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of a folder in a store (s3://...) for pictures, weights and scores, for a team; the project's own folder if left out."
+        ),
+    ] = None,
 ) -> None:
     """Begin a project: a folder with its settings, to which pools, labels and detectors are added."""
     from thrifty.project.project import init_project, template
     from thrifty.project.settings import FILE
 
     more = {} if model is None else {"model": f'"{model}"'}
-    text = template(name or folder.resolve().name, tuple(classes), more, database)
+    text = template(name or folder.resolve().name, tuple(classes), more, database, files)
     new = init_project(folder, text)
     typer.echo(f"{'begun' if new else 'is there already'}: {folder / FILE}")
 

@@ -25,8 +25,10 @@ from urllib.parse import quote, unquote
 from thrifty.data.listing import LISTS, PICTURES, Listed, in_list, order_of, suffix
 from thrifty.data.video import VIDEOS
 from thrifty.errors import CapabilityError, DataError
+from thrifty.files import whole_file
 
-SCHEMES = ("s3", "gs", "az", "http", "https")
+WRITABLE = ("s3", "gs", "az")
+SCHEMES = (*WRITABLE, "http", "https")
 PART = 8 << 20
 """Bytes of a file that are asked for at once, and so held in memory while it is copied."""
 _RETRIES = 8
@@ -215,14 +217,26 @@ def local_copy(url: str) -> Path:
 
 
 def copy_beside(url: str, folder: Path) -> None:
-    """Copy a file into a folder under its own name; raises as `copy_file`, and leaves nothing then."""
-    path = folder / posixpath.basename(url)
-    try:
-        with path.open("wb") as file:
-            copy_file(url, file)
-    except DataError:
-        path.unlink()
-        raise
+    """Copy a file into a folder under its own name, whole or not at all; raises as `copy_file`."""
+    with whole_file(folder / posixpath.basename(url)) as file:
+        copy_file(url, file)
+
+
+def put_file(url: str, content: bytes | Path) -> None:
+    """Put a file into a store, whole or not at all; a file of that name there is replaced.
+
+    Args:
+        url: Its whole name.
+        content: Its bytes, or a file of this machine that holds them.
+
+    Raises:
+        DataError: The store cannot be reached, or does not take it.
+        CapabilityError: What reaches stores is not installed.
+    """
+    base, key = _address(url)
+    obstore = _need_obstore()
+    with _told(url, "written"):
+        obstore.put(_store_of(base), key, content)
 
 
 def is_there(url: str) -> bool:
@@ -278,7 +292,7 @@ def _store_of(base: str) -> Any:  # noqa: ANN401 - an extra
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def _told(where: str, done: str = "read") -> Iterator[None]:
     """Whatever a store says, in one line.
 
     Raises:
@@ -297,7 +311,7 @@ def _told(where: str) -> Iterator[None]:
         PermissionError,
     ) as error:
         raise DataError(
-            f"{where}: may not be read with the credentials at hand; see docs/scale.md for how to give them"
+            f"{where}: may not be {done} with the credentials at hand; see docs/scale.md for how to give them"
         ) from error
     except exceptions.PreconditionError as error:
         raise DataError(
@@ -306,7 +320,7 @@ def _told(where: str) -> Iterator[None]:
     except (exceptions.BaseError, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise DataError(
-            f"{where}: cannot be read ({reason}); run the same command again"
+            f"{where}: cannot be {done} ({reason}); run the same command again"
         ) from error
 
 

@@ -166,7 +166,7 @@ def _scores(
         return None
     source = pools(project)[choice.pool]
     model = next((one for one in project.store.models() if one.number == batch.model), None)
-    path = score_file(project, model, looking, source)
+    path = project.artifacts.at_hand(score_file(model, looking, source))
     if not path.is_file():
         return None
     frames = read_scores(path)

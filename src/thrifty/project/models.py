@@ -20,8 +20,8 @@ from thrifty.detectors.paper import Weights, load_weights, save_weights
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import trainable
 from thrifty.errors import DataError, TrainingError
-from thrifty.files import replace_file
 from thrifty.progress import Progress
+from thrifty.project.artifacts import MODELS, Artifacts
 from thrifty.project.labelling import lessons
 from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project
@@ -40,19 +40,19 @@ class ProjectDetector:
     """The detector of a project, before it is loaded, by this process or another.
 
     Attributes:
-        folder: The project's.
+        artifacts: The project's.
         settings: The project's.
         model: Which.
     """
 
-    folder: Path
+    artifacts: Artifacts
     settings: ProjectSettings
     model: Model
 
     @classmethod
     def of(cls, project: Project, model: Model) -> ProjectDetector:
         """One of a project's detectors."""
-        return cls(project.folder.absolute(), project.settings, model)
+        return cls(project.artifacts, project.settings, model)
 
     @property
     def identity(self) -> str:
@@ -80,7 +80,7 @@ class ProjectDetector:
     @property
     def file(self) -> Path:
         """The file of its weights, as it was written."""
-        path = self.folder / str(self.model.file)
+        path = self.artifacts.at_hand(str(self.model.file), self.model.digest)
         if not path.is_file() or content_hash(path) != self.model.digest:
             raise DataError(
                 f"{path}: is missing or was changed since it was written; restore it from a copy of the project"
@@ -300,8 +300,8 @@ def _remember(
     """Write the weights, then say so: a file that no row names does no harm."""
     content = save_weights(weights, project.settings.detector)
     count = len(project.store.models()) + 1
-    name = f"models/model-{count:03d}.safetensors"
-    path = project.folder / name
-    replace_file(path, content)
-    model = Model(0, "", None, None, name, content_hash(path), parent, seconds)
+    name = f"{MODELS}/model-{count:03d}.safetensors"
+    project.artifacts.keep(name, content)
+    digest = content_hash(project.artifacts.path(name))
+    model = Model(0, "", None, None, name, digest, parent, seconds)
     return project.store.add_model(model, numbers, told)

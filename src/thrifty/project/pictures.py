@@ -16,10 +16,10 @@ from thrifty.data.frames import FrameSet
 from thrifty.data.places import Place, place_of
 from thrifty.data.stills import StillReader, content_hash
 from thrifty.data.video import DAMAGED, open_video
-from thrifty.errors import DataError
-from thrifty.files import replace_file
+from thrifty.errors import DataError, FrameError
 from thrifty.oracles.tool import Picture
 from thrifty.progress import Step
+from thrifty.project.artifacts import FRAMES, Artifacts
 from thrifty.project.project import Project
 from thrifty.project.sources import pools, sampling_of
 from thrifty.store.project.rows import Choice
@@ -28,17 +28,41 @@ from thrifty.types import Frame, Image, Record
 _VIDEO_SUFFIX = ".png"
 
 
+@dataclass(frozen=True, slots=True)
+class _KeptReader:
+    """Reads kept pictures, on whatever machine.
+
+    Attributes:
+        artifacts: The project's.
+    """
+
+    artifacts: Artifacts
+
+    def read(self, record: Record) -> Image:
+        """As `StillReader`."""
+        path = self.artifacts.at_hand(f"{FRAMES}/{record.source}")
+        return StillReader(path.parent).read(record)
+
+    def stream(self, records: Iterable[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
+        """As `StillReader`."""
+        for record in records:
+            try:
+                yield record, self.read(record)
+            except FrameError as error:
+                yield record, error
+
+
 @dataclass(frozen=True)
 class Kept:
     """The pictures of a project's chosen frames.
 
     Attributes:
-        folder: Where they lie.
+        artifacts: Among which they are.
         choices: Which there are.
         scales: Pixels the detector sees per stored pixel, by number of the pool.
     """
 
-    folder: Path
+    artifacts: Artifacts
     choices: Sequence[Choice]
     scales: Mapping[int, float]
 
@@ -58,7 +82,7 @@ class Kept:
     def of_pool(self, pool: int) -> FrameSet:
         """The frames that come from one pool; records name the kept files."""
         records = tuple(stored(one.record) for one in self.choices if one.pool == pool)
-        return FrameSet(records, StillReader(self.folder), self.scales[pool])
+        return FrameSet(records, _KeptReader(self.artifacts), self.scales[pool])
 
     def picture(self, record: Record) -> Picture:
         """A frame as a file.
@@ -66,7 +90,7 @@ class Kept:
         Raises:
             DataError: It is gone.
         """
-        path = self.folder / kept_name(record)
+        path = self.artifacts.at_hand(_file(record))
         try:
             return Picture(path.read_bytes(), path.suffix)
         except OSError as error:
@@ -78,7 +102,7 @@ class Kept:
 def kept_frames(project: Project) -> Kept:
     """The pictures of all chosen frames."""
     scales = {number: sampling_of(source).scale for number, source in pools(project).items()}
-    return Kept(project.folder / "frames", project.store.choices(), scales)
+    return Kept(project.artifacts, project.store.choices(), scales)
 
 
 def kept_name(record: Record) -> str:
@@ -88,25 +112,29 @@ def kept_name(record: Record) -> str:
     return f"{record.id}{PurePosixPath(record.source).suffix.lower()}"
 
 
+def _file(record: Record) -> str:
+    return f"{FRAMES}/{kept_name(record)}"
+
+
 def stored(record: Record) -> Record:
     """The same frame, to be read from the kept pictures."""
     return replace(record, source=kept_name(record))
 
 
-def keep(pool: str, records: Sequence[Record], folder: Path, step: Step) -> None:
+def keep(pool: str, records: Sequence[Record], artifacts: Artifacts, step: Step) -> None:
     """Put pictures of frames aside: stills as they are, frames of videos as PNG. What is there already stays.
 
     Args:
         pool: Path or URL of the pool.
         records: Frames of one pool.
-        folder: Where to.
+        artifacts: Where to.
         step: Told about every frame.
 
     Raises:
         DataError: A file has changed since it was scored, or is gone.
         FrameError: A frame cannot be decoded.
     """
-    missing = [record for record in records if not (folder / kept_name(record)).is_file()]
+    missing = [record for record in records if not artifacts.path(_file(record)).is_file()]
     step(len(records) - len(missing))
     if not missing:
         return
@@ -116,12 +144,12 @@ def keep(pool: str, records: Sequence[Record], folder: Path, step: Step) -> None
         if record.frame is not None:
             videos.setdefault(record.source, []).append(record)
             continue
-        replace_file(folder / kept_name(record), _still(place, record))
+        artifacts.keep(_file(record), _still(place, record))
         step()
     for source, wanted in videos.items():
         with place.on_disk(source) as path:
             for record, image in _frames(path, place.where(source), wanted):
-                replace_file(folder / kept_name(record), _as_png(image))
+                artifacts.keep(_file(record), _as_png(image))
                 step()
 
 

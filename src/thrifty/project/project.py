@@ -7,6 +7,8 @@ frames/             pictures of the chosen frames, so that labels outlive the po
 models/             weights
 scores/             what the detector made of the pools
 ```
+
+Where the settings name a store for files, the last three are copies of what this machine needed.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 from thrifty.errors import RunError
 from thrifty.files import replace_file
 from thrifty.progress import Progress, silent
+from thrifty.project.artifacts import FRAMES, MODELS, SCORES, Artifacts
 from thrifty.project.settings import (
     FILE,
     ProjectSettings,
@@ -32,7 +35,6 @@ from thrifty.store.project.engines import Holder, PostgresDatabase, SqliteFile
 from thrifty.store.project.store import ProjectStore, Told
 
 DATABASE = "project.sqlite"
-_FOLDERS = ("frames", "models", "scores")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,7 @@ class Project:
         settings: What it is about.
         text: The same, as people wrote it.
         store: Its memory.
+        artifacts: The files that the memory names.
         progress: Told how far long work is.
         device: Where detectors run and train.
     """
@@ -52,6 +55,7 @@ class Project:
     settings: ProjectSettings
     text: str
     store: ProjectStore
+    artifacts: Artifacts
     progress: Progress = silent
     device: str = "cpu"
 
@@ -114,7 +118,7 @@ def open_project(
         folder: The project's.
         progress: Told how far long work is.
         device: Where detectors run and train.
-        alone: Keep its memory in its folder, whatever database the settings name.
+        alone: Keep its memory and its files in its folder, whatever database and store the settings name.
 
     Raises:
         RecipeError: Its settings are wrong.
@@ -122,11 +126,12 @@ def open_project(
         RunError: Its database cannot be used.
     """
     settings, text = read_settings(folder)
-    for name in _FOLDERS:
+    for name in (FRAMES, MODELS, SCORES):
         (folder / name).mkdir(exist_ok=True)
     database = Database(SqliteFile(folder / DATABASE) if alone else memory_of(folder, settings))
+    artifacts = Artifacts(folder.absolute(), None if alone else settings.files)
     try:
-        yield Project(folder, settings, text, ProjectStore(database), progress, device)
+        yield Project(folder, settings, text, ProjectStore(database), artifacts, progress, device)
     finally:
         database.close()
 
@@ -138,7 +143,11 @@ def memory_of(folder: Path, settings: ProjectSettings) -> Holder:
 
 
 def template(
-    name: str, classes: tuple[str, ...], more: Mapping[str, str], database: str | None = None
+    name: str,
+    classes: tuple[str, ...],
+    more: Mapping[str, str],
+    database: str | None = None,
+    files: str | None = None,
 ) -> str:
     """The text of a new project's settings.
 
@@ -147,11 +156,13 @@ def template(
         classes: What is labelled.
         more: Further lines of the table `detector`: keys and TOML values.
         database: URL of a PostgreSQL database; a file in the project's folder if left out.
+        files: URL of a folder in a store that holds the project's files; its own folder if left out.
     """
     lines = [f"{key} = {value}" for key, value in more.items()]
     detector = "\n".join([f"classes = [{', '.join(map(_quoted, classes))}]", *lines])
-    where = "" if database is None else f"database = {_quoted(database)}\n"
-    return _TEMPLATE.format(name=_quoted(name), database=where, detector=detector)
+    elsewhere = {"database": database, "files": files}
+    where = "".join(f"{key} = {_quoted(url)}\n" for key, url in elsewhere.items() if url)
+    return _TEMPLATE.format(name=_quoted(name), elsewhere=where, detector=detector)
 
 
 def _quoted(text: str) -> str:
@@ -162,7 +173,7 @@ def _quoted(text: str) -> str:
 _TEMPLATE = """\
 # What this project is about. docs/projects.md lists every setting; each may be changed at any time.
 name = {name}
-{database}
+{elsewhere}
 [detector]
 {detector}
 

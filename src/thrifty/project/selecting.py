@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -23,6 +22,7 @@ from thrifty.detectors.viewing import look
 from thrifty.engine.local import map_frames, usual_batch
 from thrifty.errors import BudgetError, DataError
 from thrifty.judging import detect_all
+from thrifty.project.artifacts import SCORES
 from thrifty.project.labelling import lessons, waiting
 from thrifty.project.models import ProjectDetector, current
 from thrifty.project.pictures import keep, kept_frames, stored
@@ -32,6 +32,7 @@ from thrifty.scored_pool import Engine, Looking, Scoring, Stopping, here, rows_o
 from thrifty.selected_pool import HeldFrame, looking_back, select_frames
 from thrifty.store.choice_file import ChosenRow, Earlier
 from thrifty.store.project.rows import Batch, Choice, Held, Label, Model, NewBatch, Role, Source
+from thrifty.store.score_file import unreadable_beside
 from thrifty.store.scored_frames import ScoredFrames, read_scores
 from thrifty.strategies.catalogue import make_strategy
 from thrifty.strategies.strategy import Columns, Labelled
@@ -121,22 +122,24 @@ def _looked_at(
     tables = []
     for number, source in pools(project).items():
         model = None if detector is None else detector.model
-        out = score_file(project, model, looking, source)
+        name = score_file(model, looking, source)
+        out = project.artifacts.at_hand(name)
         pool = sampling_of(source).pool(source.path)
         scoring = Scoring(pool, detector, looking, project.device, usual_batch(project.device))
         score_pool(scoring, out, project.progress, stopping, engine)
+        for written in (out, unreadable_beside(out)):
+            project.artifacts.share(f"{SCORES}/{written.name}")
         table = read_scores(out).table
         tables.append(table.append_column(POOL, pa.array([number] * len(table), pa.int64())))
     # Of a picture that is in two pools, the first.
     return ScoredFrames(pa.concat_tables(tables)).distinct()
 
 
-def score_file(project: Project, model: Model | None, looking: Looking, source: Source) -> Path:
-    """The file of what a detector made of a pool, by a strategy and its settings."""
+def score_file(model: Model | None, looking: Looking, source: Source) -> str:
+    """Name of the file of what a detector made of a pool, by a strategy and its settings."""
     asked = model.name if model and looking.views else "nobody"
     job = stage_seed(0, source.number, f"{looking.identity} {dict(source.options)}")
-    name = f"{asked}.pool-{source.number}.{looking.strategy.name}.{job:08x}.parquet"
-    return project.folder / "scores" / name
+    return f"{SCORES}/{asked}.pool-{source.number}.{looking.strategy.name}.{job:08x}.parquet"
 
 
 def _picked(
@@ -283,7 +286,7 @@ def _keep(
     with project.progress("keeping the chosen frames", len(choices), "frames") as step:
         for number, source in pools(project).items():
             own = [choice.record for choice in choices if choice.pool == number]
-            keep(source.path, own, kept.folder, step)
+            keep(source.path, own, kept.artifacts, step)
     if detector is None:
         return {}
     loaded: Detector = detector.load(project.device)

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from thrifty.config import (
     ChoosingSection,
@@ -22,6 +22,7 @@ from thrifty.config import (
     explain,
 )
 from thrifty.errors import RecipeError
+from thrifty.project.artifacts import check_store
 from thrifty.store.project.engines import read_url
 
 FILE = "thrifty.toml"
@@ -60,11 +61,13 @@ class ProjectSettings(Section):
         name: What people call it.
         seed: Chance begins here.
         database: URL of the PostgreSQL database that remembers the project, without a password; a file in its folder if left out.
+        files: URL of a folder in a store that holds the project's pictures, weights and scores; its own folder if left out.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w][\w .-]*$", max_length=80)]
     seed: Seed = 0
     database: str | None = None
+    files: Annotated[str, AfterValidator(check_store)] | None = None
     detector: DetectorSection
     training: TrainingSection = TrainingSection()
     score: ScoreSection = ScoreSection()

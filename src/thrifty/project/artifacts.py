@@ -1,0 +1,103 @@
+"""The files that a project's database names: pictures of chosen frames, weights, scores.
+
+They lie in the project's folder, and, where the settings name a store, there for all machines; the folder then holds a copy of what this
+machine needed. What is written goes to the store first, so whatever lies in the folder is known to be in the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from thrifty.data.object_store import (
+    WRITABLE,
+    check_url,
+    copy_beside,
+    is_there,
+    local_copy,
+    put_file,
+)
+from thrifty.data.stills import content_hash
+from thrifty.errors import DataError
+from thrifty.files import replace_file
+
+FRAMES, MODELS, SCORES = "frames", "models", "scores"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Files by their names, such as `models/model-001.safetensors`.
+
+    Attributes:
+        folder: The project's on this machine; a worker on another one may have none.
+        url: Of the folder in a store that holds all of them; `None` where the project's folder does.
+    """
+
+    folder: Path
+    url: str | None = None
+
+    def path(self, name: str) -> Path:
+        """Where a file lies in the folder, whether it is there or not."""
+        return self.folder / name
+
+    def at_hand(self, name: str, digest: str | None = None) -> Path:
+        """Where a file can be read on this machine; it is brought from the store if it is only there, or another here.
+
+        Args:
+            name: Which.
+            digest: What it should hold, as `content_hash`; not looked at if left out.
+
+        Returns:
+            A path, at which nothing lies if it is nowhere.
+
+        Raises:
+            DataError: The store cannot be asked.
+        """
+        path = self.path(name)
+        if self.url is None or _holds(path, digest):
+            return path
+        source = f"{self.url}/{name}"
+        if not is_there(source):
+            return path
+        if not self.folder.is_dir():
+            return local_copy(source)
+        copy_beside(source, path.parent)
+        return path
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write a file for good.
+
+        Raises:
+            DataError: The store does not take it.
+            OSError: The folder does not.
+        """
+        if self.url is not None:
+            put_file(f"{self.url}/{name}", content)
+        replace_file(self.path(name), content)
+
+    def share(self, name: str) -> None:
+        """Put a file that lies in the folder, if there is one, into the store too, unless it is there; raises as `keep`."""
+        path = self.path(name)
+        if self.url is not None and path.is_file() and not is_there(f"{self.url}/{name}"):
+            put_file(f"{self.url}/{name}", path)
+
+
+def check_store(url: str) -> str:
+    """The URL of a folder that files can be kept in, without a slash at its end.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        check_url(url)
+    except DataError as error:
+        raise ValueError(f"files: {error}") from error
+    if not url.startswith(tuple(f"{one}://" for one in WRITABLE)):
+        raise ValueError(
+            f"files: {url} cannot be written to; name a folder in a store ({', '.join(f'{one}://' for one in WRITABLE)})"
+        )
+    return url.rstrip("/")
+
+
+def _holds(path: Path, digest: str | None) -> bool:
+    return path.is_file() and (digest is None or content_hash(path) == digest)
