@@ -36,6 +36,14 @@ _TIMEOUT = timedelta(seconds=60)
 """How long a request may take."""
 _PATIENCE = timedelta(seconds=300)
 """How long it is made again and again."""
+_ENDPOINTS = (
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AZURE_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+)
+"""Where the environment names a server of one's own."""
 _STORES = 64
 """Buckets and servers whose connections are kept."""
 
@@ -278,10 +286,7 @@ def _store_of(base: str) -> Any:  # noqa: ANN401 - an extra
     _need_obstore()
     from obstore.store import from_url  # noqa: PLC0415 - an extra
 
-    own = [
-        os.environ.get(name, "")
-        for name in ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
-    ]
+    own = [os.environ.get(name, "") for name in _ENDPOINTS]
     # Unencrypted only where somebody wrote so.
     plain = base.startswith("http://") or any(one.startswith("http://") for one in own)
     return from_url(
@@ -302,9 +307,8 @@ def _told(where: str, done: str = "read") -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(
-            f"{where}: there is no such file; restore it, or correct the name"
-        ) from error
+        what = "file; restore it" if done == "read" else "bucket; create it"
+        raise DataError(f"{where}: there is no such {what}, or correct the name") from error
     except (
         exceptions.PermissionDeniedError,
         exceptions.UnauthenticatedError,
