@@ -20,7 +20,8 @@ from thrifty.detectors.catalogue import DetectorSource
 from thrifty.detectors.checked import CheckedDetector, full_name
 from thrifty.detectors.viewing import look, nothing
 from thrifty.engine.local import BATCH, map_pool
-from thrifty.engine.ray_cluster import Cluster, map_parts
+from thrifty.engine.ray_cluster import Cluster
+from thrifty.engine.ray_map import map_parts
 from thrifty.errors import CapabilityError, DataError, FrameError, ScoreError
 from thrifty.progress import Progress, Step, silent
 from thrifty.store.score_file import SHARD_SECONDS, Count, ScoreFile

@@ -16,7 +16,8 @@ from PIL import Image as Pillow
 
 from tests.tiny import VIDEO_FRAMES, TinyData
 from thrifty.data.pool import Broken, Pool, Stills
-from thrifty.engine.ray_cluster import Cluster, joined, map_parts
+from thrifty.engine.ray_cluster import Cluster, joined
+from thrifty.engine.ray_map import map_parts
 from thrifty.errors import DataError, RunError, ScoreError
 from thrifty.types import Frame, Record
 
