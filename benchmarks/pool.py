@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import torch
 from PIL import Image as Pillow
@@ -30,6 +31,7 @@ _PICTURES = 32
 _SIZES = (10_000, 1_000_000)
 _RECORDS = (10_000, 1_000_000, 10_000_000)
 _VIDEO = 5_000
+_DECODED = 300
 
 
 def divergence() -> Looking:
@@ -74,6 +76,7 @@ class Records(Pool):
 def rows(*, million: bool) -> Iterator[Row]:
     """One row for each promise; the million takes several minutes, and ten millions without decoding longer."""
     yield _throughput()
+    yield from _decoding()
     yield _memory("decoded", _SIZES if million else (_SIZES[0], 10 * _SIZES[0]))
     yield _memory("records", _RECORDS if million else _SIZES)
 
@@ -110,6 +113,39 @@ def _throughput() -> Row:
         share >= 0.95,
         f"{_PICTURES} pictures: {np.median(whole):.1f} s over {np.median(bare):.1f} s",
     )
+
+
+def _decoding() -> Iterator[Row]:
+    """What a machine that only decodes has to do; digests of files are part of it."""
+    rng = np.random.default_rng(0)
+    coarse = Pillow.fromarray(rng.integers(0, 256, (15, 40, 3), dtype=np.uint8))
+    wide = np.asarray(coarse.resize((1280, 480), Pillow.Resampling.BICUBIC))
+    views = [wide[:, 2 * number : 2 * number + 640] for number in range(_DECODED)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pictures, video = folder / "pictures", folder / "video.mp4"
+        pictures.mkdir()
+        for number, view in enumerate(views):
+            Pillow.fromarray(view).save(pictures / f"{number:03d}.jpg", quality=90)
+        with av.open(str(video), "w") as container:
+            stream = container.add_stream("libx264", rate=30)
+            stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+            for view in views:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(view, format="rgb24")))
+            container.mux(stream.encode())
+        for what, path in (("JPEG", pictures), ("H.264", video)):
+            seconds = []
+            for _ in range(3):
+                began = time.perf_counter()
+                count = sum(1 for _ in Pool(path, threads=1).stream())
+                seconds.append((time.perf_counter() - began) / count)
+            yield Row(
+                f"decoding {what} of 640 x 480, one thread",
+                "",
+                f"{1 / float(np.median(seconds)):.0f} frames a second",
+                None,
+                f"{_DECODED} frames, three times",
+            )
 
 
 def _memory(kind: str, sizes: Sequence[int]) -> Row:
