@@ -117,7 +117,7 @@ def kept_running(server: Server) -> Iterator[None]:
         while not over.wait(0.1):
             if server.process is None:
                 # Its other processes take a moment to notice.
-                with suppress(AssertionError, RuntimeError):
+                with suppress(AssertionError, OSError, RuntimeError):
                     server.start()
 
     watching = threading.Thread(target=watch)

@@ -260,18 +260,26 @@ def _label_on(server: LabelStudioServer, project: Path) -> None:
             return
 
 
+_LONG = 200
+"""Epochs of two steps, and so eight checkpoints."""
+
+
 @dataclass
 class ProjectTrainedTogether(ProjectInFile):
-    """Start weights by two processes of a Ray cluster, and what the detector is worth."""
+    """Start weights by two processes of a Ray cluster, with checkpoints on the way, and what they choose."""
 
     name: str = "training on Ray"
     victims: Mapping[str, Victim] = field(
-        default_factory=lambda: {"driver": driver, "trainer": below("ray::RayTrainWorker")}
+        default_factory=lambda: {
+            "driver": driver,
+            "trainer": below("ray::RayTrainWorker"),
+            "checkpoints": below("ray::_Watch"),
+        }
     )
 
     def play(self, folder: Path, strike: Strike | None) -> int:
         """As `Scenario`."""
-        variables = self._begin(folder, epochs=30)
+        variables = self._begin(folder, epochs=_LONG)
         commands = (("train", "--engine", "ray", "--workers", 2), ("select",))
         return self._give(commands, variables, strike)
 

@@ -51,8 +51,7 @@ class Server:
             answer = browser.post(
                 f"/api/tasks/{task}/annotations/", json={"result": results, **more}
             )
-            assert answer.status_code == 201, answer.text
-            return dict(answer.json())
+            return dict(answer.raise_for_status().json())
 
 
 def rectangle(
@@ -175,7 +174,8 @@ class Installed:
         try:
             _wait(self.server.url, process, written)
         except BaseException:
-            os.killpg(process.pid, 9)
+            if process.poll() is None:
+                os.killpg(process.pid, 9)
             raise
 
     def stop(self) -> None:
@@ -192,5 +192,6 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             if httpx2.get(f"{url}/health", timeout=5).status_code == 200:
                 return
         except httpx2.HTTPError:
-            time.sleep(1)
+            pass
+        time.sleep(1)
     raise RuntimeError(f"Label Studio does not start: {log.read_text()[-2000:]}")

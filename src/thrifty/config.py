@@ -518,7 +518,12 @@ def explain(error: ValidationError) -> str:
 
 def _explain_one(problem: Mapping[str, Any]) -> str:
     # Pydantic puts the discriminator's value between the table and the key; a reader of the file knows no such level.
-    location = [str(part) for part in problem["loc"] if part not in {"files", "street"}]
+    whole = problem["loc"]
+    location = [
+        str(part)
+        for place, part in enumerate(whole)
+        if part not in {"files", "street"} or place in {0, len(whole) - 1}
+    ]
     key = ".".join(location) or "recipe"
     message = re.sub(r"\s+", " ", str(problem["msg"])).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":

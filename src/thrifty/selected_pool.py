@@ -152,13 +152,13 @@ def _known(frames: ScoredFrames, looking: Looking, earlier: Earlier) -> Labelled
     chosen = frames.only(earlier.ids)
     columns = chosen.observed if looking_back(looking) and len(chosen) else {}
     none = np.zeros(looking.settings.detector.class_count, dtype=np.int64)
-    return Labelled(chosen.records(), columns, {}, none)
+    return Labelled(chosen.candidates(), columns, {}, none)
 
 
 def _decided(
     left: ScoredFrames, budget: int, looking: Looking, known: Labelled, seed: int
 ) -> Decision:
-    candidates = left.records()
+    candidates = left.candidates()
     wanted = Budget(budget)
     wanted.check(len(candidates))
     rng = np.random.default_rng(stage_seed(seed, 0, "select"))

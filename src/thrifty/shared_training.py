@@ -22,7 +22,7 @@ from thrifty.data.frames import CachedFrames, FrameLoader
 from thrifty.detectors.dropout import part_of_batch
 from thrifty.detectors.paper import Weights
 from thrifty.detectors.trainable import Staged, Trainable
-from thrifty.engine.ray_cluster import Cluster, need_ray
+from thrifty.engine.ray_cluster import Cluster, first_line, need_ray
 from thrifty.errors import CapabilityError, RunError, ThriftyError, TrainingError
 from thrifty.progress import Progress, silent
 from thrifty.training import (
@@ -131,22 +131,23 @@ def fit_together(
                 failure_config=train_api.FailureConfig(max_failures=_FAILURES),
             ),
         )
+        state: dict[str, Any] = {}
         with progress(plan.title, steps, "steps") as step:
             try:
                 _watched(trainer.fit, watch, step, ray)
-            except Exception as error:
                 fatal = ray.get(watch.fatal.remote())
-                if fatal is not None:
-                    raise fatal from None
-                reason = str(error).strip().partition("\n")[0]
-                raise RunError(
-                    f"training on the Ray cluster: failed, as often as it was taken up again ({reason}); see whether memory suffices, "
-                    "and run the same command again"
-                ) from error
-        fatal = ray.get(watch.fatal.remote())
-        if fatal is not None:
-            raise fatal
-        state = _unpacked(ray.get(watch.state.remote(steps)))
+                if fatal is None:
+                    state = _unpacked(ray.get(watch.state.remote(steps)))
+            except Exception as error:
+                fatal = _last_words(watch, ray)
+                if fatal is None:
+                    reason = first_line(error)
+                    raise RunError(
+                        f"training on the Ray cluster: failed, as often as it was taken up again ({reason}); see whether memory "
+                        "suffices, and run the same command again"
+                    ) from error
+    if fatal is not None:
+        raise fatal
     return state["network"], state["losses"]
 
 
@@ -227,6 +228,14 @@ class _Watch:
         return self._fatal
 
 
+def _last_words(watch: Any, ray: Any) -> ThriftyError | None:  # noqa: ANN401 - Ray states no types
+    try:
+        words: ThriftyError | None = ray.get(watch.fatal.remote())
+    except ray.exceptions.RayError:
+        return None
+    return words
+
+
 def _learn(given: Mapping[str, Task]) -> None:
     """What each process does."""
     task, ray = given["task"], need_ray()
@@ -283,7 +292,8 @@ def _packed(state: Mapping[str, Any]) -> bytes:
 
 
 def _unpacked(state: bytes) -> dict[str, Any]:
-    return dict(torch.load(io.BytesIO(state), weights_only=True))
+    # Whoever asked for the training may have no GPU; those that go on from it put it where it belongs.
+    return dict(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

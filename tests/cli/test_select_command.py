@@ -174,6 +174,77 @@ def test_scores_of_two_pools_lead_to_the_files_of_each(tiny: TinyData, tmp_path:
     assert {path.parent for path in paths} == {tiny.root, tiny.root / "stills"}
 
 
+def test_stills_beside_video_need_not_have_its_columns(tmp_path: Path) -> None:
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    stills = {"id": ["s0", "s1"], "source": ["a.jpg", "b.jpg"], "score": [2.0, 0.1]}
+    pq.write_table(pa.table(stills), folder / "0.parquet")
+    whole = pq.read_table(table(tmp_path / "all.parquet"))
+    pq.write_table(whole.slice(0, 40), folder / "1.parquet")
+    chosen(folder, "-b", 3, "--out", tmp_path / "chosen.csv")
+    found = rows(tmp_path / "chosen.csv")
+    assert [row["id"] for row in found] == ["s0", "v20", "v36"]
+    assert [row["frame"] for row in found] == ["", "20", "36"]
+
+
+def test_folders_of_one_name_in_two_pools_are_two_videos(tmp_path: Path) -> None:
+    """Both pools call theirs `.`; taken for one, they would hold each other's frames back."""
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    for name, best in (("a", 5), ("b", 7)):
+        places = list(range(12))
+        columns = {
+            "id": [f"{name}{place:02d}" for place in places],
+            "source": [f"{place}.png" for place in places],
+            "sequence": ["."] * 12,
+            "place": places,
+            "score": [1.0 - abs(place - best) / 10 for place in places],
+        }
+        job = json.dumps({"pool": f"/data/{name}", "detector": "d", "score": "s", "scale": "1.0"})
+        written = pa.table(columns).replace_schema_metadata({"thrifty.job": job})
+        pq.write_table(written, folder / f"{name}.parquet")
+    out, more = tmp_path / "chosen.csv", tmp_path / "more.csv"
+    chosen(folder, "-b", 2, "--out", out, "--smoothing", 0)
+    assert {row["id"] for row in rows(out)} == {"a05", "b07"}
+    assert {row["sequence"] for row in rows(out)} == {"/data/a/.", "/data/b/."}
+    # Read again, each keeps its own neighbours out.
+    chosen(folder, "-b", 2, "--out", more, "--earlier", out, "--apart", 0, "--smoothing", 0)
+    assert [row["id"] for row in rows(more)] == ["a02", "a08"]
+
+
+def test_scores_by_different_detectors_are_not_mixed(scores: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for name in ("old", "new"):
+        job = json.dumps({"pool": "/data", "detector": name, "score": "s", "scale": "1.0"})
+        written = pq.read_table(scores).replace_schema_metadata({"thrifty.job": job})
+        pq.write_table(written, folder / f"{name}.parquet")
+    told = fails(folder, "-b", 2, "--out", tmp_path / "chosen.csv")
+    assert "was scored by another detector or with other settings than" in told
+
+
+def test_what_thrifty_leaves_beside_scores_is_known(scores: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    (folder / "a.parquet").write_bytes(scores.read_bytes())
+    (folder / "a.unreadable.csv").write_text("source,frame,reason\n")
+    chosen(folder, "-b", 2, "--out", tmp_path / "chosen.csv")
+    (folder / "b.parquet.parts").mkdir()
+    told = fails(folder, "-b", 2, "--out", tmp_path / "chosen.csv")
+    assert "b.parquet.parts: holds scores that are not finished" in told
+
+
+@pytest.mark.parametrize("shapes", ["{", "3", '["score"]', '{"score": 3}', '{"gone": []}'])
+def test_what_others_mean_by_our_words_is_theirs(scores: Path, tmp_path: Path, shapes: str) -> None:
+    path = tmp_path / "theirs.parquet"
+    written = pq.read_table(scores).replace_schema_metadata(
+        {"shapes": shapes, "thrifty.job": "[1]"}
+    )
+    pq.write_table(written, path)
+    chosen(path, "-b", 2, "--out", tmp_path / "chosen.csv")
+    assert [row["id"] for row in rows(tmp_path / "chosen.csv")] == ["s0", "v20"]
+
+
 def test_scores_of_different_strategies_are_not_mixed(scores: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
@@ -182,6 +253,13 @@ def test_scores_of_different_strategies_are_not_mixed(scores: Path, tmp_path: Pa
     other = first.append_column("spread", first["score"])
     shapes = {"shapes": '{"score": [], "spread": []}'}
     pq.write_table(other.replace_schema_metadata(shapes), folder / "1.parquet")
+    told = fails(folder, "-b", 2, "--out", tmp_path / "chosen.csv")
+    assert "holds what was observed for another strategy than" in told
+    narrow = first.set_column(5, "score", first["score"].cast(pa.float32()))
+    pq.write_table(
+        narrow.append_column("spread", narrow["score"]).replace_schema_metadata(shapes),
+        folder / "0.parquet",
+    )
     told = fails(folder, "-b", 2, "--out", tmp_path / "chosen.csv")
     assert "holds what was observed for another strategy than" in told
 
@@ -202,6 +280,8 @@ def test_what_cannot_be_chosen_from_is_refused_in_a_line(scores: Path, tmp_path:
     assert "another type than it should be" in fails(text, "-b", 1, "--out", out)
     missing = table(tmp_path / "missing.parquet", id=[None] * 42)
     assert "a frame has no id" in fails(missing, "-b", 1, "--out", out)
+    empty = table(tmp_path / "nameless.parquet", id=[""] * 42)
+    assert "a frame has no id" in fails(empty, "-b", 1, "--out", out)
     (tmp_path / "other.parquet").write_bytes(b"no parquet")
     assert "cannot be read as Parquet" in fails(tmp_path / "other.parquet", "-b", 1, "--out", out)
     pq.write_table(pa.table({"id": ["a"], "score": [1.0]}), tmp_path / "poor.parquet")

@@ -1,6 +1,7 @@
 """A project whose files lie in a store, worked on from two machines: two folders that have nothing but their settings."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import thrifty as package
 from tests.command import thrifty
 from tests.memories import Server as PostgresServer
 from tests.project.projects import SETTINGS, label_batch, tiny_project
@@ -19,7 +21,7 @@ from thrifty.project.artifacts import Artifacts
 from thrifty.project.evaluating import evaluate
 from thrifty.project.explaining import why
 from thrifty.project.exporting import export
-from thrifty.project.models import current, train
+from thrifty.project.models import add_detector, current, train
 from thrifty.project.project import Project, open_project
 from thrifty.project.replay import replay
 from thrifty.project.selecting import select
@@ -90,7 +92,12 @@ def test_what_one_machine_does_another_goes_on_with(
         export(again, tmp_path / "labels.json", "coco", pictures=False)
         assert replay(again, tmp_path / "copy") == 2
     kept = names(bucket)
-    assert {name.partition("/")[0] for name in kept} == {"frames", "models", "scores"}
+    assert {name.partition("/")[0] for name in kept} == {
+        "frames",
+        "models",
+        "project.txt",
+        "scores",
+    }
     for folder in ("first", "second"):
         assert files(tmp_path / folder) - {FILE} <= kept
     # The copy is one machine's own affair.
@@ -111,8 +118,10 @@ def test_weights_that_are_another_machines_are_brought_anew(
         stale.write_bytes(b"of a command that died")
         assert source.file.read_bytes() == right
         # Whoever has no folder here, such as a worker of a cluster, reads a copy.
-        elsewhere = Artifacts(tmp_path / "nowhere", URL)
-        assert elsewhere.at_hand("models/model-001.safetensors").read_bytes() == right
+        (tmp_path / "never opened").mkdir()
+        for folder in ("nowhere", "never opened"):
+            elsewhere = Artifacts(tmp_path / folder, URL)
+            assert elsewhere.at_hand("models/model-001.safetensors").read_bytes() == right
         bucket.objects.filter(Prefix="shops/tiny/models").delete()
         stale.write_bytes(b"again")
         with pytest.raises(DataError, match="is missing or was changed since it was written"):
@@ -120,22 +129,69 @@ def test_weights_that_are_another_machines_are_brought_anew(
 
 
 def test_what_the_store_does_not_take_is_not_said_to_be_done(
-    settings: str, tiny: TinyData, tmp_path: Path, bucket: Any
+    settings: str, tiny: TinyData, tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = settings.replace(URL, "s3://no-such-bucket/tiny")
     with tiny_project(tmp_path / "first", tiny, nowhere) as first:
-        with pytest.raises(
-            DataError,
-            match=r"^s3://no-such-bucket/tiny/models/model-001.*: there is no such bucket; create it",
-        ) as told:
+        told = pytest.raises(DataError, match=r"^s3://no-such-bucket/tiny.*no such bucket; create")
+        with told as refused:
             train(first)
-        assert HIDDEN not in str(told.value)
+        assert HIDDEN not in str(refused.value)
+        # Found out before any work; but should the store be gone by the end of it, the work is not lost.
+        monkeypatch.setattr(Project, "claim_files", lambda _project: None)
+        with pytest.raises(DataError, match="no such bucket.*; the weights are in ") as kept:
+            train(first)
         assert not first.store.models()
-        assert not list((tmp_path / "first" / "models").iterdir())
+        [aside] = (tmp_path / "first" / "models").iterdir()
+        assert f"trained:{aside}" in str(kept.value)
+        assert add_detector(first, f"trained:{aside}", None) is not None
     assert not names(bucket)
     put_file(f"{URL}/a", b"1")
     put_file(f"{URL}/a", b"2")
     assert Artifacts(tmp_path, URL).at_hand("none") == tmp_path / "none"
+
+
+def test_another_projects_files_are_left_alone(
+    bucket: Any, settings: str, tiny: TinyData, tmp_path: Path
+) -> None:
+    with tiny_project(tmp_path / "first", tiny, settings) as first:
+        train(first)
+    before = {one.key: one.e_tag for one in bucket.objects.all()}
+    # The same settings without the server that remembers: a project of its own.
+    # It is known by when it was begun, to the second.
+    time.sleep(1.1)
+    own = "\n".join(line for line in settings.splitlines() if not line.startswith("database"))
+    with tiny_project(tmp_path / "second", tiny, own) as second:
+        with pytest.raises(DataError, match="holds the files of another project"):
+            train(second)
+        with pytest.raises(DataError, match="holds the files of another project"):
+            select(second)
+    assert {one.key: one.e_tag for one in bucket.objects.all()} == before
+
+
+def test_scores_of_an_older_thrifty_are_made_anew(
+    bucket: Any,
+    settings: str,
+    tiny: TinyData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tiny_project(tmp_path / "first", tiny, settings) as first:
+        train(first)
+        batch, _ = select(first)
+        label_batch(first, tiny, batch.number)
+        monkeypatch.setattr(package, "__version__", "99")
+        before = {one.key: one.e_tag for one in bucket.objects.filter(Prefix="shops/tiny/scores")}
+        select(first)
+        after = {one.key: one.e_tag for one in bucket.objects.filter(Prefix="shops/tiny/scores")}
+    assert before.keys() == after.keys()
+    assert before != after
+    with machine(tmp_path / "second", settings) as second:
+        label_batch(second, tiny, 2)
+        select(second)
+    assert after == {
+        one.key: one.e_tag for one in bucket.objects.filter(Prefix="shops/tiny/scores")
+    }
 
 
 @pytest.mark.parametrize(
@@ -145,6 +201,8 @@ def test_what_the_store_does_not_take_is_not_said_to_be_done(
         ("s3://key:word@bucket/tiny", "holds a user, a password or a query"),
         ("/mnt/tiny", "is no URL that can be read"),
         ("ftp://host/tiny", "is no URL that can be read"),
+        ("s3://bucket/../tiny", "cannot be written to"),
+        ("az://box/tiny?sv=1&sig=word", "holds a user, a password or a query"),
     ],
 )
 def test_urls_that_cannot_hold_files_are_refused(url: str, message: str) -> None:
@@ -152,6 +210,11 @@ def test_urls_that_cannot_hold_files_are_refused(url: str, message: str) -> None
         parse_settings(f'files = "{url}"\n{SETTINGS}', FILE)
     assert "word" not in str(told.value).replace("password", "")
     assert "\n" not in str(told.value)
+
+
+def test_a_wrong_kind_of_value_is_told_by_its_key() -> None:
+    with pytest.raises(RecipeError, match="'files' = 5"):
+        parse_settings(f"files = 5\n{SETTINGS}", FILE)
 
 
 def test_init_says_where_files_shall_lie(tmp_path: Path, bucket: Any) -> None:

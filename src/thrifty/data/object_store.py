@@ -44,6 +44,8 @@ _ENDPOINTS = (
     "AZURE_STORAGE_ENDPOINT",
 )
 """Where the environment names a server of one's own."""
+_SIGNED = re.compile(r"\?(.*&)?(sig|Signature|X-(Amz|Goog)-Signature)=", re.IGNORECASE)
+"""What a name is not likely to hold, and a URL that opens a private file for everybody does."""
 _STORES = 64
 """Buckets and servers whose connections are kept."""
 
@@ -148,7 +150,7 @@ def check_url(url: str) -> None:
     """
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
-    if "@" in host or (_is_http(url) and re.search("[?#]", path)):
+    if "@" in host or (_is_http(url) and re.search("[?#]", path)) or _SIGNED.search(path):
         shown = f"{scheme}://{host.rpartition('@')[2]}/{re.split('[?#]', path)[0]}"
         raise DataError(
             f"{shown}: holds a user, a password or a query, which would stand in every log; give credentials by the environment "

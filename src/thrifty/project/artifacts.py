@@ -6,6 +6,8 @@ machine needed. What is written goes to the store first, so whatever lies in the
 
 from __future__ import annotations
 
+import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from thrifty.data.object_store import (
     WRITABLE,
     check_url,
     copy_beside,
+    copy_file,
     is_there,
     local_copy,
     put_file,
@@ -22,6 +25,7 @@ from thrifty.errors import DataError
 from thrifty.files import replace_file
 
 FRAMES, MODELS, SCORES = "frames", "models", "scores"
+_OWNER = "project.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Artifacts:
         source = f"{self.url}/{name}"
         if not is_there(source):
             return path
-        if not self.folder.is_dir():
+        if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
             return local_copy(source)
         copy_beside(source, path.parent)
         return path
@@ -75,26 +79,56 @@ class Artifacts:
             put_file(f"{self.url}/{name}", content)
         replace_file(self.path(name), content)
 
-    def share(self, name: str) -> None:
-        """Put a file that lies in the folder, if there is one, into the store too, unless it is there; raises as `keep`."""
+    def share(self, name: str, *, anew: bool) -> None:
+        """Put a file that lies in the folder into the store too; where there is none, nothing is done.
+
+        Args:
+            name: Which.
+            anew: In place of one that is there.
+
+        Raises:
+            DataError: The store cannot be asked, or does not take it.
+        """
         path = self.path(name)
-        if self.url is not None and path.is_file() and not is_there(f"{self.url}/{name}"):
+        if self.url is None or not path.is_file():
+            return
+        if anew or not is_there(f"{self.url}/{name}"):
             put_file(f"{self.url}/{name}", path)
+
+    def claim(self, owner: str) -> None:
+        """Say whose files these are, before work whose outcome shall be kept in the store, which also shows that it can be.
+
+        Args:
+            owner: What this project has and no other.
+
+        Raises:
+            DataError: The store holds another project's files, cannot be asked, or does not take any.
+        """
+        if self.url is None:
+            return
+        url = f"{self.url}/{_OWNER}"
+        if is_there(url):
+            held = io.BytesIO()
+            copy_file(url, held)
+            if held.getvalue() != owner.encode():
+                raise DataError(
+                    f"{self.url}: holds the files of another project; name another folder as 'files' of thrifty.toml, or the same "
+                    "'database' if it is the same project"
+                )
+        put_file(url, owner.encode())
 
 
 def check_store(url: str) -> str:
     """The URL of a folder that files can be kept in, without a slash at its end.
 
     Raises:
-        ValueError: It is none.
+        DataError: It is none.
     """
-    try:
-        check_url(url)
-    except DataError as error:
-        raise ValueError(f"files: {error}") from error
-    if not url.startswith(tuple(f"{one}://" for one in WRITABLE)):
-        raise ValueError(
-            f"files: {url} cannot be written to; name a folder in a store ({', '.join(f'{one}://' for one in WRITABLE)})"
+    check_url(url)
+    known = tuple(f"{one}://" for one in WRITABLE)
+    if not url.startswith(known) or ".." in url.split("/"):
+        raise DataError(
+            f"{url}: cannot be written to; name a folder in a store ({', '.join(known)})"
         )
     return url.rstrip("/")
 

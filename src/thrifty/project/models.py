@@ -20,6 +20,7 @@ from thrifty.detectors.paper import Weights, load_weights, save_weights
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import trainable
 from thrifty.errors import DataError, TrainingError
+from thrifty.files import replace_file
 from thrifty.progress import Progress
 from thrifty.project.artifacts import MODELS, Artifacts
 from thrifty.project.labelling import lessons
@@ -167,7 +168,9 @@ def train(project: Project, *, fresh: bool = False, trainer: Trainer = alone) ->
 
     Raises:
         TrainingError: There are no labels, or the loss stops being finite.
+        DataError: The store that holds the project's files does not take any, or another project's.
     """
+    project.claim_files()
     start = _start_model(project)
     sets = labelled_sets(project, Role.START)
     if sets and (start is None or fresh):
@@ -299,9 +302,17 @@ def _remember(
 ) -> Model:
     """Write the weights, then say so: a file that no row names does no harm."""
     content = save_weights(weights, project.settings.detector)
-    count = len(project.store.models()) + 1
-    name = f"{MODELS}/model-{count:03d}.safetensors"
-    project.artifacts.keep(name, content)
+    number = len(project.store.models()) + 1
+    name = f"{MODELS}/model-{number:03d}.safetensors"
+    try:
+        project.artifacts.keep(name, content)
+    except DataError as error:
+        # Hours of training may be in them.
+        aside = project.artifacts.path(f"{MODELS}/not-stored-{number:03d}.safetensors")
+        replace_file(aside, content)
+        raise DataError(
+            f"{error}; the weights are in {aside}, `thrifty add detector trained:{aside}` takes them"
+        ) from error
     digest = content_hash(project.artifacts.path(name))
     model = Model(0, "", None, None, name, digest, parent, seconds)
     return project.store.add_model(model, numbers, told)

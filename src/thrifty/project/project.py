@@ -13,6 +13,7 @@ Where the settings name a store for files, the last three are copies of what thi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from typing import Any
 from thrifty.errors import RunError
 from thrifty.files import replace_file
 from thrifty.progress import Progress, silent
-from thrifty.project.artifacts import FRAMES, MODELS, SCORES, Artifacts
+from thrifty.project.artifacts import FRAMES, MODELS, SCORES, Artifacts, check_store
 from thrifty.project.settings import (
     FILE,
     ProjectSettings,
@@ -58,6 +59,14 @@ class Project:
     artifacts: Artifacts
     progress: Progress = silent
     device: str = "cpu"
+
+    def claim_files(self) -> None:
+        """Before work whose outcome shall be kept; raises as `Artifacts.claim`."""
+        events = self.store.events()
+        if events:
+            first = events[0]
+            owner = f"{first.at} {first.command} {first.arguments!r}"
+            self.artifacts.claim(hashlib.sha256(owner.encode()).hexdigest())
 
     def told(self, command: str, **arguments: Any) -> Told:  # noqa: ANN401 - whatever JSON holds
         """What the log shall say of a change."""
@@ -129,7 +138,9 @@ def open_project(
     for name in (FRAMES, MODELS, SCORES):
         (folder / name).mkdir(exist_ok=True)
     database = Database(SqliteFile(folder / DATABASE) if alone else memory_of(folder, settings))
-    artifacts = Artifacts(folder.absolute(), None if alone else settings.files)
+    artifacts = Artifacts(
+        folder.absolute(), None if alone or settings.files is None else check_store(settings.files)
+    )
     try:
         yield Project(folder, settings, text, ProjectStore(database), artifacts, progress, device)
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -32,14 +33,12 @@ from thrifty.scored_pool import Engine, Looking, Scoring, Stopping, here, rows_o
 from thrifty.selected_pool import HeldFrame, looking_back, select_frames
 from thrifty.store.choice_file import ChosenRow, Earlier
 from thrifty.store.project.rows import Batch, Choice, Held, Label, Model, NewBatch, Role, Source
-from thrifty.store.score_file import unreadable_beside
-from thrifty.store.scored_frames import ScoredFrames, read_scores
+from thrifty.store.score_file import job_of, unreadable_beside
+from thrifty.store.scored_frames import POOL, ScoredFrames, of_pool, read_scores
 from thrifty.strategies.catalogue import make_strategy
 from thrifty.strategies.strategy import Columns, Labelled
 from thrifty.types import Detections, Frame, Need, Record, Unreadable
 
-POOL = "pool"
-"""The column that says which pool a frame comes from."""
 WITHOUT_DETECTOR = "guided-random"
 """What chooses while there is no detector to ask."""
 
@@ -70,11 +69,12 @@ def select(
 
     Raises:
         BudgetError: The pools hold fewer frames than that.
-        DataError: There is no pool, or one cannot be read.
+        DataError: There is no pool, or one cannot be read; or the store that holds the project's files does not take any.
     """
     unsent = waiting(project)
     if unsent is not None and not more:
         return unsent, False
+    project.claim_files()
     detector = current(project)
     name = project.settings.selection.strategy if detector else WITHOUT_DETECTOR
     settings = project.settings
@@ -122,17 +122,29 @@ def _looked_at(
     tables = []
     for number, source in pools(project).items():
         model = None if detector is None else detector.model
-        name = score_file(model, looking, source)
-        out = project.artifacts.at_hand(name)
         pool = sampling_of(source).pool(source.path)
         scoring = Scoring(pool, detector, looking, project.device, usual_batch(project.device))
-        score_pool(scoring, out, project.progress, stopping, engine)
-        for written in (out, unreadable_beside(out)):
-            project.artifacts.share(f"{SCORES}/{written.name}")
-        table = read_scores(out).table
-        tables.append(table.append_column(POOL, pa.array([number] * len(table), pa.int64())))
+        out = _scored(project, score_file(model, looking, source), scoring, stopping, engine)
+        tables.append(of_pool(read_scores(out).table, str(number)))
     # Of a picture that is in two pools, the first.
-    return ScoredFrames(pa.concat_tables(tables)).distinct()
+    return ScoredFrames(pa.concat_tables(tables), pooled=len(tables) > 1).distinct()
+
+
+def _scored(
+    project: Project, name: str, scoring: Scoring, stopping: Stopping, engine: Engine
+) -> Path:
+    """The file of a pool's scores, whichever machine makes them."""
+    out = project.artifacts.at_hand(name)
+    job = job_of(out)
+    if job is not None and job != scoring.job:
+        # Of an earlier version or other settings of the detector: what can be made again is no reason to stop.
+        out.unlink()
+        unreadable_beside(out).unlink(missing_ok=True)
+    out = project.artifacts.path(name)
+    count = score_pool(scoring, out, project.progress, stopping, engine)
+    for written in (out, unreadable_beside(out)):
+        project.artifacts.share(f"{SCORES}/{written.name}", anew=not count.earlier)
+    return out
 
 
 def score_file(model: Model | None, looking: Looking, source: Source) -> str:
@@ -156,8 +168,9 @@ def _picked(
         )
     shadow = _drawn(left, _share(project.settings.selection.shadow, count), seed)
     drawn = {record.id for record in shadow.records()}
-    earlier = _earlier([choice.record for choice in chosen])
-    known = _labelled(project, looking)
+    seen = {choice.record.id: _as_candidate(frames, choice) for choice in chosen}
+    earlier = _earlier(list(seen.values()))
+    known = _labelled(project, looking, seen)
     rest = frames.without(drawn)
     selected = select_frames(rest, count - len(drawn), looking, earlier, known, seed)
     rows = [
@@ -182,10 +195,13 @@ def _share(share: float, count: int) -> int:
 
 def _drawn(left: ScoredFrames, count: int, seed: int) -> ScoredFrames:
     """So many frames, each as likely as any other, whatever the order of the pool; in the order of their ids."""
-    order = pc.sort_indices(left.table["id"])
     rng = np.random.default_rng(stage_seed(seed, 0, "shadow"))
     places = rng.choice(len(left), count, replace=False)
-    return ScoredFrames(left.table.take(order.take(pa.array(np.sort(places)))))
+    ids = left.table["id"]
+    drawn = np.zeros(len(left), dtype=np.bool_)
+    drawn[pc.sort_indices(ids).to_numpy()[places]] = True
+    kept = left.where(drawn)
+    return replace(kept, table=kept.table.sort_by("id"))
 
 
 def _by_chance(frames: ScoredFrames, index: int) -> ChosenRow:
@@ -199,11 +215,19 @@ def _records(frames: ScoredFrames, ids: Sequence[str]) -> list[tuple[Record, int
     found = dict(
         zip(
             some.table["id"].to_pylist(),
-            zip(some.records(), some.table[POOL].to_pylist(), strict=True),
+            zip(some.records(), map(int, some.table[POOL].to_pylist()), strict=True),
             strict=True,
         )
     )
     return [found[one] for one in ids]
+
+
+def _as_candidate(frames: ScoredFrames, choice: Choice) -> Record:
+    """A chosen frame, with its video called as among the frames that are left."""
+    record = choice.record
+    if record.sequence is None:
+        return record
+    return replace(record, sequence=frames.video(str(choice.pool), record.sequence))
 
 
 def _earlier(records: Sequence[Record]) -> Earlier:
@@ -214,10 +238,9 @@ def _earlier(records: Sequence[Record]) -> Earlier:
     )
 
 
-def _labelled(project: Project, looking: Looking) -> Labelled | None:
+def _labelled(project: Project, looking: Looking, records: Mapping[str, Record]) -> Labelled | None:
     """What is known of labelled frames, seen again by the present detector where a strategy looks back."""
     labels = lessons(project)
-    records = {choice.record.id: choice.record for choice in project.store.choices()}
     start = [
         drawn for opened in labelled_sets(project, Role.START) for drawn in opened.labels.values()
     ]

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from thrifty.config import (
     ChoosingSection,
@@ -21,7 +21,7 @@ from thrifty.config import (
     TrainingSection,
     explain,
 )
-from thrifty.errors import RecipeError
+from thrifty.errors import DataError, RecipeError
 from thrifty.project.artifacts import check_store
 from thrifty.store.project.engines import read_url
 
@@ -67,7 +67,7 @@ class ProjectSettings(Section):
     name: Annotated[str, Field(pattern=r"^[\w][\w .-]*$", max_length=80)]
     seed: Seed = 0
     database: str | None = None
-    files: Annotated[str, AfterValidator(check_store)] | None = None
+    files: str | None = None
     detector: DetectorSection
     training: TrainingSection = TrainingSection()
     score: ScoreSection = ScoreSection()
@@ -90,6 +90,15 @@ class ProjectSettings(Section):
             raise ValueError(
                 f"database: a password has no place in this file; leave it to PGPASSWORD, ~/.pgpass or {VARIABLE}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _kept_in_a_store(self) -> Self:
+        if self.files is not None:
+            try:
+                check_store(self.files)
+            except DataError as error:
+                raise ValueError(f"files: {error}") from error
         return self
 
     @property

@@ -70,13 +70,14 @@ def unreadable_beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}.unreadable.csv")
 
 
-def pool_of(path: Path) -> str | None:
-    """What the pool of a finished file is known by; `None` if this is no file of ours."""
+def job_of(path: Path) -> Mapping[str, str] | None:
+    """What decided the scores of a finished file, as `ScoreFile` was told; `None` if this is no file of ours."""
     try:
-        metadata = pq.read_metadata(path).metadata or {}
-        return str(json.loads(metadata[_JOB])["pool"])
+        job = json.loads((pq.read_metadata(path).metadata or {})[_JOB])
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return None
+    is_ours = isinstance(job, dict) and all(isinstance(value, str) for value in job.values())
+    return job if is_ours else None
 
 
 class ScoreFile:

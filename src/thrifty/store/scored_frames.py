@@ -7,8 +7,8 @@ videos are held once, and copies are found by digests of their ids.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,17 @@ from thrifty.data.places import whole_name
 from thrifty.errors import DataError
 from thrifty.store.choice_file import ChosenRow, one_line
 from thrifty.store.columns import SHAPES, Columns, columns_of
-from thrifty.store.score_file import pool_of
+from thrifty.store.score_file import job_of, unreadable_beside
 from thrifty.timeline import STILL, Timeline
 from thrifty.types import BoolArray, FloatArray, Record
 
 SUFFIX = ".parquet"
+POOL = "scored pool"
+"""The column that says what the pool of a frame is known by; null where nobody has said."""
 _NEEDED = ("id", "source")
 _SCORE = "score"
-_POOL = "scored pool"
-"""The column that says what the pool of a frame is known by; without one, nobody has said."""
+_ALIKE = ("detector", "score", "scale")
+"""What must be the same of files that are chosen from together."""
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _TYPES = {
     "id": pa.string(),
@@ -50,10 +52,12 @@ class ScoredFrames:
     """N scored frames as columns: of ten million, no object is made for those that nobody looks at.
 
     Attributes:
-        table: The columns of `thrifty score`, or those of them that there are.
+        table: The columns of `thrifty score`, or those of them that there are, and of what pool a frame is.
+        pooled: Whether they are of several pools, so that videos need their pool's name.
     """
 
     table: pa.Table
+    pooled: bool = False
 
     def __len__(self) -> int:
         return len(self.table)
@@ -74,21 +78,43 @@ class ScoredFrames:
         return Ids(self.table["id"])
 
     def timeline(self, numbers: dict[str, int]) -> Timeline:
-        """Where the frames stand in time, sequences numbered as in `numbers`, which grows by those it lacks."""
+        """Where the frames stand in time, videos numbered as in `numbers`, which grows by those it lacks."""
         if "sequence" not in self.table.column_names or "place" not in self.table.column_names:
             return Timeline(np.full(len(self), STILL, np.int64), np.zeros(len(self), np.int64))
         sequences = np.empty(len(self), dtype=np.int64)
         begin = 0
-        for chunk in self.table["sequence"].chunks:
-            part = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-            own = [numbers.setdefault(name, len(numbers)) for name in part.dictionary.to_pylist()]
-            codes = part.indices.fill_null(len(own)).to_numpy(zero_copy_only=False)
-            known = np.array([*own, STILL], dtype=np.int64)
-            sequences[begin : begin + len(part)] = known[codes]
-            begin += len(part)
+        for names, pools in self._named():
+            here = sequences[begin : begin + len(names)]
+            here[:] = STILL
+            for pool in pc.unique(pools).to_pylist():
+                of_pool = pc.is_null(pools) if pool is None else pc.equal(pools, pool)
+                known = [
+                    STILL
+                    if name is None
+                    else numbers.setdefault(self.video(pool, name), len(numbers))
+                    for name in [*names.dictionary.to_pylist(), None]
+                ]
+                codes = names.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
+                taken = of_pool.to_numpy(zero_copy_only=False)
+                here[taken] = np.array(known, dtype=np.int64)[codes[taken]]
+            begin += len(names)
         places = self.table["place"]
         sequences[places.is_null().to_numpy()] = STILL
         return Timeline(sequences, places.fill_null(0).to_numpy().astype(np.int64, copy=False))
+
+    def _named(self) -> Iterator[tuple[pa.DictionaryArray, pa.Array]]:
+        """Names of videos, and of the pools that they are in, piece by piece."""
+        whole = self.table
+        if POOL not in whole.column_names:
+            whole = whole.append_column(POOL, pa.nulls(len(whole), _NAME))
+        for batch in whole.select(["sequence", POOL]).to_batches():
+            names, pools = batch.columns
+            is_coded = pa.types.is_dictionary(names.type)
+            yield names if is_coded else names.dictionary_encode(), pools.dictionary_decode()
+
+    def video(self, pool: str | None, sequence: str) -> str:
+        """What a video of a pool is called among these frames: in two pools, folders may have one name."""
+        return f"{pool}/{sequence}" if pool is not None and self.pooled else sequence
 
     def without(self, ids: Iterable[str]) -> ScoredFrames:
         """The frames but for some."""
@@ -105,7 +131,7 @@ class ScoredFrames:
     def where(self, kept: pa.ChunkedArray | BoolArray) -> ScoredFrames:
         """The frames at which `N` bools are true."""
         mask = pa.array(kept) if isinstance(kept, np.ndarray) else kept
-        return ScoredFrames(self.table.filter(mask))
+        return ScoredFrames(self.table.filter(mask), self.pooled)
 
     def distinct(self) -> ScoredFrames:
         """Of copies of one picture, which have one id, the first."""
@@ -118,9 +144,26 @@ class ScoredFrames:
 
     def records(self) -> list[Record]:
         """All frames as records; a size that the file does not tell is a pixel."""
-        names = {"sequence", "place", "frame", "width", "height"} & set(self.table.column_names)
-        rows = self.table.select(["id", "source", *sorted(names)]).to_pylist()
-        return [_record(row) for row in rows]
+        return [_record(row) for row in self._rows()]
+
+    def candidates(self) -> list[Record]:
+        """The same, with videos called so that no two of different pools are taken for one."""
+        if not self.pooled:
+            return self.records()
+        rows = self._rows()
+        named = [
+            None if row.get("sequence") is None else self.video(row[POOL], row["sequence"])
+            for row in rows
+        ]
+        return [
+            record if name is None or record.sequence is None else replace(record, sequence=name)
+            for record, name in zip(map(_record, rows), named, strict=True)
+        ]
+
+    def _rows(self) -> list[dict[str, Any]]:
+        names = {"sequence", "place", "frame", "width", "height", POOL}
+        wanted = ["id", "source", *sorted(names & set(self.table.column_names))]
+        return list(self.table.select(wanted).to_pylist())
 
     def row(self, rank: int, index: int, score: float, smoothed: float, reason: str) -> ChosenRow:
         """A chosen frame, for writing."""
@@ -130,7 +173,7 @@ class ScoredFrames:
                 self.table.column_names, self.table.slice(index, 1).columns, strict=True
             )
         }
-        source, pool = str(values["source"]), values.get(_POOL)
+        source, pool, sequence = str(values["source"]), values.get(POOL), values.get("sequence")
         return ChosenRow(
             rank,
             str(values["id"]),
@@ -139,7 +182,7 @@ class ScoredFrames:
             score,
             smoothed,
             reason,
-            values.get("sequence"),
+            None if sequence is None else self.video(pool, sequence),
             values.get("place"),
             values.get("width"),
             values.get("height"),
@@ -177,12 +220,23 @@ def shards_of(path: Path) -> list[Path] | None:
 
     Returns:
         `None` if it names none.
+
+    Raises:
+        DataError: Scores in the folder are not finished.
     """
     if not path.is_dir():
         return [path] if path.suffix.lower() == SUFFIX else None
     # Whatever else writes shards leaves notes beside them.
-    found = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
-    return found if found and all(one.suffix.lower() == SUFFIX for one in found) else None
+    entries = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
+    found = [one for one in entries if one.suffix.lower() == SUFFIX]
+    lists = {unreadable_beside(one) for one in found}
+    others = [one for one in entries if one not in found and one not in lists]
+    unfinished = [one for one in others if one.name.lower().endswith(f"{SUFFIX}.parts")]
+    if unfinished and len(unfinished) == len(others):
+        raise DataError(
+            f"{unfinished[0]}: holds scores that are not finished; run the command again that began them, or move the folder away"
+        )
+    return found if found and not others else None
 
 
 def read_scores(*paths: Path) -> ScoredFrames:
@@ -194,54 +248,76 @@ def read_scores(*paths: Path) -> ScoredFrames:
         paths: Files, which may be of several pools; of a frame that is in two, the first counts.
 
     Raises:
-        DataError: One cannot be read, or lacks a column; an id or a score is missing, files differ in what they observed, or there is no
-            row.
+        DataError: One cannot be read, or lacks a column; an id or a score is missing; files differ in who was asked or what was
+            observed; or there is no row.
     """
     tables = [_read(path) for path in paths]
-    first = tables[0]
+    first, first_job = tables[0], job_of(paths[0])
     for path, table in zip(paths, tables, strict=True):
         if _observed(table) != _observed(first):
             raise DataError(
                 f"{path}: holds what was observed for another strategy than {paths[0]}; choose from one of them"
             )
-    names = set(first.column_names).intersection(*(table.column_names for table in tables))
-    kept = [name for name in first.column_names if name in names]
-    table = pa.concat_tables([table.select(kept) for table in tables])
+        job = job_of(path)
+        if job and first_job and any(job.get(key) != first_job.get(key) for key in _ALIKE):
+            raise DataError(
+                f"{path}: was scored by another detector or with other settings than {paths[0]}; choose from one of them"
+            )
+    table = pa.concat_tables(tables, promote_options="default")
     if not len(table):
         raise DataError(f"{paths[0]}: holds no frames")
-    return ScoredFrames(table).distinct()
+    pools = {(job_of(path) or {}).get("pool") for path in paths}
+    return ScoredFrames(table, pooled=len(pools) > 1).distinct()
 
 
-def _observed(table: pa.Table) -> Mapping[str, object]:
-    return dict(json.loads((table.schema.metadata or {}).get(SHAPES, b"{}")))
+def _observed(table: pa.Table) -> object:
+    """What was observed, of which shapes and types."""
+    shapes = _shapes(table.schema)
+    return [(name, shape, table.schema.field(name).type) for name, shape in sorted(shapes.items())]
 
 
 def _read(path: Path) -> pa.Table:
     try:
         schema = pq.read_schema(path)
-        known = [name for name in schema.names if name in _TYPES or name in _shapes(schema)]
+        own = _shapes(schema)
+        known = [name for name in schema.names if name in _TYPES or name in own]
         names = [name for name in known if _TYPES.get(name) == _NAME]
         table = pq.read_table(path, columns=known, read_dictionary=names, pre_buffer=False)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({one_line(error)}); check the path"
         ) from error
-    own = _shapes(schema)
     needed = _NEEDED if own else (*_NEEDED, _SCORE)
     lacking = [name for name in needed if name not in table.column_names]
     if lacking:
         raise DataError(
             f"{path}: has no column '{lacking[0]}'; scores need {', '.join(needed)}, and sequence and place for video"
         )
-    table = _cast(path, table, needed, own)
-    pool = pool_of(path)
+    pool = (job_of(path) or {}).get("pool")
+    return of_pool(_cast(path, table, needed, own), pool)
+
+
+def of_pool(table: pa.Table, pool: str | None) -> pa.Table:
+    """Rows with what their pool is known by, whatever was said before."""
     codes = pa.array(np.zeros(len(table), dtype=np.int32), mask=np.full(len(table), pool is None))
-    of_pool = pa.DictionaryArray.from_arrays(codes, pa.array([pool or ""], pa.string()))
-    return table.append_column(_POOL, of_pool)
+    column = pa.DictionaryArray.from_arrays(codes, pa.array([pool or ""], pa.string()))
+    kept = [name for name in table.column_names if name != POOL]
+    return table.select(kept).append_column(POOL, column)
 
 
-def _shapes(schema: pa.Schema) -> Mapping[str, object]:
-    return dict(json.loads((schema.metadata or {}).get(SHAPES, b"{}")))
+def _shapes(schema: pa.Schema) -> Mapping[str, Sequence[int]]:
+    """What thrifty has observed, by column; others may mean something else by the same word."""
+    try:
+        told = json.loads((schema.metadata or {}).get(SHAPES, b"{}"))
+    except ValueError:
+        return {}
+    is_ours = isinstance(told, dict) and all(
+        name in schema.names
+        and isinstance(shape, list)
+        and all(isinstance(side, int) for side in shape)
+        for name, shape in told.items()
+    )
+    return told if is_ours else {}
 
 
 def _cast(
@@ -259,6 +335,8 @@ def _cast(
     for name in needed:
         if cast[name].null_count:
             raise DataError(f"{path}: a frame has no {name}; leave the frame out, or correct it")
+    if pc.any(pc.equal(cast["id"], "")).as_py():
+        raise DataError(f"{path}: a frame has no id; leave the frame out, or correct it")
     return cast
 
 
@@ -287,14 +365,14 @@ def _copies(ids: pa.ChunkedArray) -> npt.NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     # Few ids share a digest by chance, so what they are is asked of them alone.
     suspects = np.flatnonzero(np.isin(digests, shared))
-    names = ids.take(pa.array(suspects)).to_pylist()
-    seen: set[str] = set()
-    again = []
-    for index, name in zip(suspects.tolist(), names, strict=True):
-        if name in seen:
-            again.append(index)
-        seen.add(name)
-    return np.array(again, dtype=np.int64)
+    names = ids.filter(pa.array(np.isin(digests, shared))).cast(pa.large_string()).combine_chunks()
+    order = pc.sort_indices(
+        pa.table({"id": names, "place": suspects}),
+        sort_keys=[("id", "ascending"), ("place", "ascending")],
+    )
+    names = names.take(order)
+    again = pc.equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)
+    return np.asarray(np.sort(suspects[order.to_numpy()[1:][again]]), dtype=np.int64)
 
 
 @njit(cache=True, nogil=True)
