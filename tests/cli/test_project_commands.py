@@ -66,7 +66,7 @@ def test_from_the_first_command_to_the_last(
 ) -> None:
     assert "model-001: trained in" in thrifty("train", "--device", "cpu")
     chosen = tmp_path / "chosen.csv"
-    assert "batch-001: 4 frames chosen by divergence" in thrifty(
+    assert "batch-001: 4 frames chosen by thrifty" in thrifty(
         "select", "-b", 4, "--out", chosen, "--device", "cpu"
     )
     assert len(chosen.read_text().splitlines()) == 5

@@ -80,7 +80,7 @@ def test_from_the_start_labels_to_a_judged_model_without_the_command_line(
 
         for cycle in range(1, CYCLES + 1):
             said = person.give("select", budget=str(BUDGET))
-            assert said == f"select: batch-{cycle:03d}: {BUDGET} frames chosen by divergence"
+            assert said == f"select: batch-{cycle:03d}: {BUDGET} frames chosen by thrifty"
             expect(tab.get_by_text(f"{BUDGET} frames of batch-{cycle:03d} wait")).to_be_visible()
             assert person.label_batch(cycle) == BUDGET
             assert person.give("train").startswith(f"train: model-{cycle + 1:03d}: trained in ")

@@ -325,7 +325,7 @@ def test_a_model_begins_where_the_strategy_says(
     tmp_path: Path, tiny: TinyData, strategy: str, parents: list[int]
 ) -> None:
     """The paper's from the start weights every time, that of the house from the model before."""
-    settings = SETTINGS.replace('strategy = "divergence"', f'strategy = "{strategy}"')
+    settings = SETTINGS.replace('strategy = "thrifty"', f'strategy = "{strategy}"')
     with tiny_project(tmp_path / "p", tiny, settings) as project:
         train(project)
         for batch in (1, 2):

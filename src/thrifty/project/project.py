@@ -193,7 +193,7 @@ start_epochs = 50 # on the start labels
 epochs = 50       # on the labels of the pool, from the start weights
 
 [selection]
-strategy = "divergence"
+strategy = "thrifty" # as "divergence", and each model goes on from the one before
 budget = 50  # frames of a batch
 shadow = 0.1 # share of them that chance draws, to judge the choice by
 

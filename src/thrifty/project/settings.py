@@ -41,7 +41,7 @@ class ProjectSelection(ChoosingSection):
     """
 
     budget: PositiveInt = 50
-    strategy: str = "divergence"
+    strategy: str = "thrifty"
     shadow: Annotated[float, Field(ge=0, le=0.5)] = 0.1
 
     @model_validator(mode="after")
