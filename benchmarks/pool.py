@@ -140,14 +140,12 @@ def _memory(kind: str, sizes: Sequence[int]) -> Row:
         seconds.append(time.perf_counter() - began)
         peaks.append(int(done.stdout) / 2**20)
     growth = peaks[-1] / peaks[0] - 1
-    done = (
-        "scoring"
-        if kind == "decoded"
-        else "writing, and reading for a command that goes on, scores of"
-    )
-    what = ", stub detector" if kind == "decoded" else ""
+    kinds = {
+        "decoded": "scoring {} frames, stub detector",
+        "written": "writing, and reading for a command that goes on, scores of {} frames",
+    }
     return Row(
-        f"peak memory while {done} {' and '.join(f'{size:,}' for size in sizes)} frames{what}",
+        f"peak memory while {kinds[kind].format(' and '.join(f'{size:,}' for size in sizes))}",
         "the same within 5 %",
         f"{growth:+.1%}",
         abs(growth) <= 0.05 if sizes[-1] >= _SIZES[-1] else None,
