@@ -87,7 +87,7 @@ class ScoredFrames:
             here = sequences[begin : begin + len(names)]
             here[:] = STILL
             for pool in pc.unique(pools).to_pylist():
-                of_pool = pc.is_null(pools) if pool is None else pc.equal(pools, pool)
+                own = pc.is_null(pools) if pool is None else pc.equal(pools, pool)
                 known = [
                     STILL
                     if name is None
@@ -95,7 +95,7 @@ class ScoredFrames:
                     for name in [*names.dictionary.to_pylist(), None]
                 ]
                 codes = names.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
-                taken = of_pool.to_numpy(zero_copy_only=False)
+                taken = own.to_numpy(zero_copy_only=False)
                 here[taken] = np.array(known, dtype=np.int64)[codes[taken]]
             begin += len(names)
         places = self.table["place"]
