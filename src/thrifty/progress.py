@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -72,12 +72,14 @@ class Relay:
 
     def __init__(self, messages: Puts) -> None:
         self._messages = messages
+        # Of processes of several machines two may have one number.
+        self._origin = secrets.randbits(62)
         self._numbers = itertools.count()
 
     @contextmanager
     def __call__(self, what: str, total: int, unit: str) -> Iterator[Step]:
         """Open a bar in the main process."""
-        bar = (os.getpid(), next(self._numbers))
+        bar = (self._origin, next(self._numbers))
         self._messages.put(Message(bar, what=what, total=total, unit=unit))
         held, last = 0, time.monotonic()
 

@@ -109,5 +109,23 @@ def trainer_at(place: Place, device: Device) -> Iterator[Trainer]:
         yield trainer_on(cluster)
 
 
+@contextmanager
+def cluster_at(place: Place, device: Device, jobs: int | None) -> Iterator[Cluster | None]:
+    """The cluster that arms run on; `None` for this machine.
+
+    Raises:
+        ThriftyError: As `joined`; or processes of this machine are asked for as well.
+    """
+    if place.engine is Engine.LOCAL:
+        yield None
+        return
+    if jobs is not None:
+        raise RunError(f"--jobs {jobs}: is of this machine; give --workers for a cluster")
+    from thrifty.engine.ray_cluster import joined
+
+    with joined(place.address, place.workers, gpus=_gpus(device)) as cluster:
+        yield cluster
+
+
 def _gpus(device: Device) -> bool | None:
     return None if device is Device.AUTO else device is Device.CUDA

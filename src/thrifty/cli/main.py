@@ -21,6 +21,14 @@ from thrifty.cli import project as project_commands
 from thrifty.cli.compare import compare
 from thrifty.cli.console import ConsoleProgress
 from thrifty.cli.cost import cost
+from thrifty.cli.engines import (
+    AddressOption,
+    Engine,
+    EngineOption,
+    Place,
+    WorkersOption,
+    cluster_at,
+)
 from thrifty.cli.evaluate import evaluate
 from thrifty.cli.options import Device, DeviceOption, JobsOption, device_of, jobs_on
 from thrifty.cli.plan import plan
@@ -96,6 +104,9 @@ def run(
     ] = None,
     jobs: JobsOption = None,
     device: DeviceOption = Device.AUTO,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Run active learning from start weights to the finished page, against a simulated oracle."""
     from thrifty.cli.table import summary_table
@@ -104,12 +115,15 @@ def run(
     from thrifty.study.run import execute, open_run
 
     settings, text = find_recipe(recipe)
-    place = device_of(device)
+    where = Place(engine, address, workers)
+    # On a cluster it is the cluster's devices that count.
+    place = device_of(device if engine is Engine.LOCAL else Device.CPU)
     with (
         ConsoleProgress(Console(stderr=True)) as progress,
         open_run(settings, text, out, data, place, progress) as opened,
+        cluster_at(where, device, jobs) as cluster,
     ):
-        execute(opened, jobs_on(place, jobs))
+        execute(opened, jobs_on(place, jobs), cluster=cluster)
         outcome = write_outcome(opened, out)
     Console().print(summary_table(summarize(outcome.content.points), len(settings.seeds)))
     if len(settings.seeds) == 1:

@@ -11,6 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from thrifty.cli.console import ConsoleProgress
+from thrifty.cli.engines import (
+    AddressOption,
+    Engine,
+    EngineOption,
+    Place,
+    WorkersOption,
+    cluster_at,
+)
 from thrifty.cli.options import Device, DeviceOption, JobsOption, device_of, jobs_on
 from thrifty.errors import RecipeError
 from thrifty.files import replace_file
@@ -51,10 +59,14 @@ def study(
     ] = None,
     jobs: JobsOption = None,
     device: DeviceOption = Device.AUTO,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Run a table or figure of the paper, on its own data where they are, and say what was found."""
     from thrifty.study.studies import TABLE, TIME, catalogue, find_set, find_study, recipe_for
 
+    where = Place(engine, address, workers)
     others = {TABLE: _TABLE_TITLE, TIME: _TIME_TITLE}
     if name is None:
         compared = {key: one.title for key, one in catalogue().studies.items()}
@@ -64,7 +76,9 @@ def study(
     if out is None:
         raise RecipeError(f"study {name}: give --out DIR for what it finds")
     if name in others:
-        _check_alone(name, {"--on": on, "--seeds": seeds, "--cycles": cycles, "--budget": budget})
+        on_cluster = None if engine is Engine.LOCAL else engine
+        options = {"--on": on, "--seeds": seeds, "--cycles": cycles, "--budget": budget}
+        _check_alone(name, options | {"--engine": on_cluster})
         out.mkdir(parents=True, exist_ok=True)
         lines = _table_one(data) if name == TABLE else _time(out, device)
         heading = others[name]
@@ -81,7 +95,7 @@ def study(
         }
         recipe = recipe_for(place, changes, name if chosen.alone else None)
         heading = chosen.title
-        lines = _compared(chosen, recipe, out, data, jobs, device)
+        lines = _compared(chosen, recipe, out, data, jobs, device, where)
         name = f"{name}-{recipe.name}"
     for line in lines:
         typer.echo(line)
@@ -98,7 +112,13 @@ def _check_alone(name: str, given: Mapping[str, object]) -> None:
 
 
 def _compared(
-    chosen: Study, recipe: Recipe, out: Path, data: Path | None, jobs: int | None, device: Device
+    chosen: Study,
+    recipe: Recipe,
+    out: Path,
+    data: Path | None,
+    jobs: int | None,
+    device: Device,
+    place: Place,
 ) -> list[str]:
     from thrifty.cli.table import summary_table
     from thrifty.report.outcome import write_outcome
@@ -109,14 +129,15 @@ def _compared(
     from thrifty.study.run import execute, open_run
     from thrifty.study.studies import as_toml
 
-    where = device_of(device)
+    where = device_of(device if place.engine is Engine.LOCAL else Device.CPU)
     folder = out / recipe.name
     out.mkdir(parents=True, exist_ok=True)
     with (
         ConsoleProgress(Console(stderr=True)) as progress,
         open_run(recipe, as_toml(recipe), folder, data, where, progress) as opened,
+        cluster_at(place, device, jobs) as cluster,
     ):
-        execute(opened, jobs_on(where, jobs), chosen.arms)
+        execute(opened, jobs_on(where, jobs), chosen.arms, cluster)
         outcome = write_outcome(opened, folder)
         points, facts = outcome.content.points, outcome.content.facts
         rows = measurements(points, recipe.cost.model)

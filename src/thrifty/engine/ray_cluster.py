@@ -1,6 +1,6 @@
 """Joining a Ray cluster, or starting one on this machine.
 
-What is done on it: `ray_map` looks at pools, `thrifty.shared_training` trains.
+What is done on it: `ray_map` looks at pools, `ray_crew` does tasks, `thrifty.shared_training` trains.
 """
 
 from __future__ import annotations
@@ -140,3 +140,20 @@ def need_ray() -> Any:  # noqa: ANN401 - an extra, which states no types
 def first_line(error: BaseException) -> str:
     """What an error says, without how it came about."""
     return str(error).strip().partition("\n")[0]
+
+
+def cause_of(error: BaseException | None) -> BaseException:
+    """What was raised on the other side, through however many hands it went."""
+    exceptions = need_ray().exceptions
+    found: Any = error
+    while isinstance(found, exceptions.RayTaskError) and found.cause is not None:
+        found = found.cause
+    return found if isinstance(found, BaseException) else RuntimeError(str(found))
+
+
+def message_queue() -> Any:  # noqa: ANN401 - an extra, which states no types
+    """A queue that all processes of a cluster can put into, and take from; pickled."""
+    need_ray()
+    from ray.util.queue import Queue  # noqa: PLC0415 - an extra
+
+    return Queue(actor_options={"num_cpus": 0})

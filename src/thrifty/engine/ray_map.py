@@ -18,7 +18,7 @@ from itertools import islice, takewhile
 from typing import Any, Generic, TypeVar
 
 from thrifty.engine.local import batches
-from thrifty.engine.ray_cluster import Cluster, first_line, need_ray
+from thrifty.engine.ray_cluster import Cluster, cause_of, first_line, need_ray
 from thrifty.errors import RunError
 from thrifty.types import Frame
 
@@ -289,7 +289,7 @@ class _Mapping(Generic[Part, Row, Bad]):
         try:
             self._ray.get(seat.loading)
         except self._ray.exceptions.RayTaskError as error:
-            raise _cause(error, self._ray) from None
+            raise cause_of(error) from None
         except self._ray.exceptions.RayError as error:
             self._unloaded += 1
             if self._unloaded >= _FUTILE:
@@ -322,7 +322,7 @@ class _Mapping(Generic[Part, Row, Bad]):
         try:
             batch.rows = self._ray.get(rows)
         except exceptions.RayError as error:
-            cause = _cause(error, self._ray)
+            cause = cause_of(error)
             # What the worker was told of comes as an error of its task; anything else is its own end, by want of memory too.
             if not isinstance(error, exceptions.RayTaskError):
                 self._replace(seat)
@@ -361,10 +361,3 @@ class _Mapping(Generic[Part, Row, Bad]):
             # Whoever decoded it may be gone.
             with suppress(self._ray.exceptions.RayError, ValueError):
                 self._ray.cancel(one.decoding)
-
-
-def _cause(error: Any, ray: Any) -> BaseException:  # noqa: ANN401 - Ray states no types
-    """What was raised on the other side, through however many hands it went."""
-    while isinstance(error, ray.exceptions.RayTaskError) and error.cause is not None:
-        error = error.cause
-    return error if isinstance(error, BaseException) else RuntimeError(str(error))

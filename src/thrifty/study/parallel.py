@@ -1,4 +1,4 @@
-"""Running arms side by side on one machine.
+"""Running arms side by side, in processes of this machine or by the workers of a Ray cluster.
 
 Worker processes do the stages and hand back what they leave behind; the main process alone commits. On a CPU, two
 processes of one thread each do far more than one of two threads, because the maps are small.
@@ -10,11 +10,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -33,8 +34,10 @@ from thrifty.cycle.loop import (
     start_chain,
     survey_chain,
 )
+from thrifty.engine.ray_cluster import Cluster, message_queue
+from thrifty.engine.ray_crew import Crew
 from thrifty.errors import RunError
-from thrifty.progress import Message, Progress, Relay, listen
+from thrifty.progress import Message, Progress, Puts, Relay, listen
 from thrifty.store.store import RunStore, read_store
 from thrifty.strategies.strategy import Strategy
 from thrifty.study.sets import open_context
@@ -54,7 +57,17 @@ class Job:
     threads: int
 
 
-def run_parallel(context: Context, strategies: Sequence[Strategy], job: Job, workers: int) -> None:
+Submit = Callable[[Task], Future[Done]]
+"""Has a task done somewhere."""
+
+
+def run_parallel(
+    context: Context,
+    strategies: Sequence[Strategy],
+    job: Job,
+    workers: int,
+    cluster: Cluster | None = None,
+) -> None:
     """Run every task that is not done yet, on several processes.
 
     Args:
@@ -62,24 +75,30 @@ def run_parallel(context: Context, strategies: Sequence[Strategy], job: Job, wor
         strategies: The arms that are wanted, in order.
         job: The same run, for the workers.
         workers: Processes, >= 1.
+        cluster: Whose workers do it instead; its machines find data and output under the same paths.
 
     Raises:
         ThriftyError: Whatever a stage raises; what was committed before stays.
-        RunError: A worker died.
+        RunError: A worker died; on a cluster, several did of one task.
     """
     recipe = context.recipe
-    with _pool(job, workers, context.progress) as pool:
-        _drive(pool, context.store, [survey_chain()])
+    hired = (
+        _pool(job, workers, context.progress)
+        if cluster is None
+        else _crew(job, cluster, context.progress)
+    )
+    with hired as submit:
+        _drive(submit, context.store, [survey_chain()])
         starts = [start_chain(seed, strategies) for seed in recipe.seeds]
         followers = {
             seed: [arm_chain(recipe, seed, strategy) for strategy in strategies]
             for seed in recipe.seeds
         }
-        _drive(pool, context.store, starts, followers)
+        _drive(submit, context.store, starts, followers)
 
 
 def _drive(
-    pool: ProcessPoolExecutor,
+    submit: Submit,
     store: RunStore,
     chains: Sequence[Sequence[Task]],
     followers: dict[int, list[list[Task]]] | None = None,
@@ -90,7 +109,7 @@ def _drive(
         if not remaining(store, chain) and followers:
             queued += [remaining(store, arm) for arm in followers.pop(chain[0].key.seed)]
     running: dict[Future[Done], list[Task]] = {
-        pool.submit(_perform, chain[0]): chain[1:] for chain in queued if chain
+        submit(chain[0]): chain[1:] for chain in queued if chain
     }
     while running:
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -98,7 +117,7 @@ def _drive(
             rest, done = running.pop(future), future.result()
             commit(store, done)
             opened = [rest] if rest else _following(store, done.task, followers)
-            running |= {pool.submit(_perform, chain[0]): chain[1:] for chain in opened}
+            running |= {submit(chain[0]): chain[1:] for chain in opened}
 
 
 def _following(
@@ -110,7 +129,36 @@ def _following(
 
 
 @contextmanager
-def _pool(job: Job, workers: int, progress: Progress) -> Iterator[ProcessPoolExecutor]:
+def _crew(job: Job, cluster: Cluster, progress: Progress) -> Iterator[Submit]:
+    messages = message_queue()
+    listener = threading.Thread(
+        target=listen, args=(messages, progress), name="progress", daemon=True
+    )
+    listener.start()
+    elsewhere = replace(
+        job,
+        out=job.out.absolute(),
+        data=job.data and job.data.absolute(),
+        device="cuda" if cluster.gpus else "cpu",
+    )
+    crew: Crew[Task, Done] = Crew(cluster, partial(_join, elsewhere, messages))
+    try:
+        yield crew.submit
+    finally:
+        crew.close()
+        messages.put(None)
+        listener.join(_PATIENCE)
+
+
+def _join(job: Job, messages: Puts) -> Callable[[Task], Done]:
+    """Open the run in a worker of a cluster."""
+    torch.set_num_threads(job.threads)
+    context = open_context(job.recipe, job.data, read_store(job.out), Relay(messages), job.device)
+    return partial(perform, *context)
+
+
+@contextmanager
+def _pool(job: Job, workers: int, progress: Progress) -> Iterator[Submit]:
     # Fresh interpreters: torch's thread pools do not survive a fork.
     processes = multiprocessing.get_context("spawn")
     messages: Queue[Message | None] = processes.Queue()
@@ -124,7 +172,7 @@ def _pool(job: Job, workers: int, progress: Progress) -> Iterator[ProcessPoolExe
     try:
         with _no_interrupts():
             pool.submit(_stand_by)
-        yield pool
+        yield lambda task: pool.submit(_perform, task)
     except BaseException as error:
         # What the workers are doing would be thrown away; do not wait for it.
         grip.close()

@@ -16,6 +16,7 @@ from thrifty.config import Recipe
 from thrifty.cycle.context import Context
 from thrifty.cycle.loop import run_all
 from thrifty.detectors.trainable import trainable
+from thrifty.engine.ray_cluster import Cluster
 from thrifty.progress import Progress, silent
 from thrifty.store.store import RunStore, check_folder, open_store
 from thrifty.strategies.catalogue import make_strategies
@@ -77,7 +78,12 @@ def open_run(
         yield Run(context, strategies, recipe_text, Job(recipe, out, data, device, threads=1))
 
 
-def execute(run: Run, jobs: int = 1, only: Collection[str] | None = None) -> RunStore:
+def execute(
+    run: Run,
+    jobs: int = 1,
+    only: Collection[str] | None = None,
+    cluster: Cluster | None = None,
+) -> RunStore:
     """Run every stage that is not done yet.
 
     Each process computes with one thread on a CPU, so that the figures do not depend on how many run side by side.
@@ -86,6 +92,7 @@ def execute(run: Run, jobs: int = 1, only: Collection[str] | None = None) -> Run
         run: From `open_run`.
         jobs: Worker processes, >= 1; no more are started than there are arms. 1 runs everything in this process.
         only: Names of the strategies that are wanted; all of the recipe's if left out. The others can follow later.
+        cluster: Whose workers do it instead, on its own devices.
 
     Returns:
         The store, with all stages in it.
@@ -96,8 +103,8 @@ def execute(run: Run, jobs: int = 1, only: Collection[str] | None = None) -> Run
     recipe = run.context.recipe
     wanted = [one for one in run.strategies if only is None or one.name in only]
     workers = min(jobs, len(recipe.seeds) * len(wanted))
-    if workers > 1:
-        run_parallel(run.context, wanted, run.job, workers)
+    if cluster is not None or workers > 1:
+        run_parallel(run.context, wanted, run.job, workers, cluster)
     else:
         torch.set_num_threads(run.job.threads)
         run_all(run.context, run.strategies, wanted)
