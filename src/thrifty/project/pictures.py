@@ -16,7 +16,7 @@ from thrifty.data.frames import FrameSet
 from thrifty.data.places import Place, place_of
 from thrifty.data.stills import StillReader, content_hash
 from thrifty.data.video import DAMAGED, open_video
-from thrifty.errors import DataError, FrameError
+from thrifty.errors import DataError
 from thrifty.oracles.tool import Picture
 from thrifty.progress import Step
 from thrifty.project.artifacts import FRAMES, Artifacts
@@ -28,28 +28,21 @@ from thrifty.types import Frame, Image, Record
 _VIDEO_SUFFIX = ".png"
 
 
-@dataclass(frozen=True, slots=True)
-class _KeptReader:
+class _KeptReader(StillReader):
     """Reads kept pictures, on whatever machine.
 
-    Attributes:
+    Args:
         artifacts: The project's.
     """
 
-    artifacts: Artifacts
+    def __init__(self, artifacts: Artifacts) -> None:
+        super().__init__(artifacts.path(FRAMES))
+        self._artifacts = artifacts
 
     def read(self, record: Record) -> Image:
         """As `StillReader`."""
-        path = self.artifacts.at_hand(f"{FRAMES}/{record.source}")
+        path = self._artifacts.at_hand(f"{FRAMES}/{record.source}")
         return StillReader(path.parent).read(record)
-
-    def stream(self, records: Iterable[Record]) -> Iterator[tuple[Record, Image | FrameError]]:
-        """As `StillReader`."""
-        for record in records:
-            try:
-                yield record, self.read(record)
-            except FrameError as error:
-                yield record, error
 
 
 @dataclass(frozen=True)
