@@ -49,7 +49,7 @@ def test_two_tables_show_what_one_cannot(first: Path, second: Path) -> None:
     assert "no difference from random that 4 seeds can show" in alone
     both = compare(first, second).stdout
     assert "better than random in 8 of 8 seeds, difference 0.200" in both
-    assert "10 labels reach 0.700, where 20 were spent (50 %; 95 % interval 10 to 10)" in both
+    assert "10 labels (95 % interval 10 to 10) reach 0.700, where 20 were spent: 50 %" in both
 
 
 def test_json_has_the_same_figures(first: Path, second: Path) -> None:
@@ -97,9 +97,9 @@ def test_curves_lie_along_what_is_asked_for(tmp_path: Path) -> None:
         for cycle in range(3)
     ]
     write_measurements(rows, path)
-    assert "10 labels reach 0.700, where 40 were spent (25 %" in compare(path).stdout
+    assert "10 labels (95 % interval 10 to 10) reach 0.700, where 40 were spent: 25 %" in compare(path).stdout
     boxes = compare(path, "--along", "boxes").stdout
-    assert "50 boxes reach 0.700, where 100 were spent (50 %" in boxes
+    assert "50 boxes (95 % interval 50 to 50) reach 0.700, where 100 were spent: 50 %" in boxes
     told = fails(path, "--along", "seconds")
     assert f"--along seconds: {path} counts no seconds; choose another axis" in told
 
@@ -146,4 +146,4 @@ def test_runs_that_spent_nothing_end_in_no_traceback(tmp_path: Path) -> None:
     some = [Measurement("mine", seed, 2, 9, 0, 0.0, MISS_RATE, 0.4) for seed in range(6)]
     some += [Measurement("random", seed, 2, 0, 0, 0.0, MISS_RATE, 0.5) for seed in range(6)]
     write_measurements(rows + some, path)
-    assert "0 labels reach 0.500, where 0 were spent (95 % interval 0 to 0)" in compare(path).stdout
+    assert "0 labels (95 % interval 0 to 0) reach 0.500, where 0 were spent" in compare(path).stdout

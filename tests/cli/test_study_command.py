@@ -136,7 +136,7 @@ def test_where_labels_matter_each_arm_is_told_by_what_it_takes_to_be_as_good(
     ).stdout
     assert ": labels matter here" in told
     [line] = [line for line in told.splitlines() if line.startswith("divergence: ")]
-    assert "parity with guided-random: 2 labels reach 0.702, where 4 were spent (50 %" in line
+    assert "parity with guided-random: 2 labels (95 % interval 2 to 2) reach 0.702, where 4 were spent: 50 %" in line
     assert "along the whole curve" in line
     assert "parity with the whole pool: 0.302 is not reached within 4 labels" in line
 

@@ -84,7 +84,7 @@ def test_parity_of_lines_by_hand_and_offsets_of_seeds_cancel() -> None:
     assert parity.needed == pytest.approx(150)
     assert [parity.low, parity.high] == pytest.approx([150, 150])
     assert parity.reached == 1
-    assert "150 labels reach 0.700, where 300 were spent (50 %" in parity.sentence(300)
+    assert "150 labels (95 % interval 150 to 150) reach 0.700, where 300 were spent: 50 %" in parity.sentence(300)
 
 
 def test_what_is_never_reached_says_so() -> None:
@@ -192,7 +192,7 @@ def test_parity_of_runs_that_spent_differently_by_hand() -> None:
     assert parity.needed == pytest.approx(60 + 40 * (0.78 - 0.7) / (0.78 - last))
     assert (parity.end, parity.seeds, parity.along) == (200, 2, Axis.BOXES)
     assert parity.sentence(305) == (
-        "81 boxes reach 0.700, where 305 were spent (27 %; 2 seeds are too few for an interval)"
+        "81 boxes (2 seeds are too few for an interval) reach 0.700, where 305 were spent: 27 %"
     )
 
 
@@ -208,7 +208,7 @@ def test_a_figure_beyond_the_shared_range_is_not_promised() -> None:
 def test_a_baseline_that_spent_nothing_has_no_share() -> None:
     nothing = {seed: curve([0], [0.5]) for seed in range(5)}
     parity = spending_to_parity(nothing, nothing, np.random.default_rng(0))
-    assert parity.sentence(0) == ("0 labels reach 0.500, where 0 were spent (95 % interval 0 to 0)")
+    assert parity.sentence(0) == ("0 labels (95 % interval 0 to 0) reach 0.500, where 0 were spent")
 
 
 def test_the_sentence_names_the_coverage_that_was_asked_for() -> None:

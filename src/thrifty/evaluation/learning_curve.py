@@ -200,9 +200,9 @@ class Parity:
         """In words, beside what it cost otherwise.
 
         >>> Parity(0.5, 120.0, 100.0, 150.0, 1.0, 300.0, 8).sentence(300)
-        '120 labels reach 0.500, where 300 were spent (40 %; 95 % interval 100 to 150)'
+        '120 labels (95 % interval 100 to 150) reach 0.500, where 300 were spent: 40 %'
         >>> Parity(0.5, 18720.0, 18000.0, 25200.0, 1.0, 36000.0, 8, Axis.SECONDS).sentence(36000)
-        '5.2 h reach 0.500, where 10.0 h were spent (52 %; 95 % interval 5.0 h to 7.0 h)'
+        '5.2 h (95 % interval 5.0 h to 7.0 h) reach 0.500, where 10.0 h were spent: 52 %'
         >>> Parity(0.5, math.inf, 280.0, math.inf, 0.2, 290.0, 8, Axis.BOXES).sentence(300)
         '0.500 is not reached within 290 boxes, which is as far as all runs go (20 % of resampled runs reach it)'
         """
@@ -213,10 +213,10 @@ class Parity:
             )
         spent = self.along.number(budget)
         # With nothing spent there is nothing to have a share of.
-        share = [f"{100 * self.needed / budget:.0f} %"] if budget > 0 else []
+        share = f": {100 * self.needed / budget:.0f} %" if budget > 0 else ""
         return (
-            f"{self.along.amount(self.needed)} reach {self.target:.3f}, where {spent} were spent "
-            f"({'; '.join([*share, self._interval()])})"
+            f"{self.along.amount(self.needed)} ({self._interval()}) reach {self.target:.3f}, "
+            f"where {spent} were spent{share}"
         )
 
     def _interval(self) -> str:
