@@ -97,7 +97,10 @@ def test_curves_lie_along_what_is_asked_for(tmp_path: Path) -> None:
         for cycle in range(3)
     ]
     write_measurements(rows, path)
-    assert "10 labels (95 % interval 10 to 10) reach 0.700, where 40 were spent: 25 %" in compare(path).stdout
+    assert (
+        "10 labels (95 % interval 10 to 10) reach 0.700, where 40 were spent: 25 %"
+        in compare(path).stdout
+    )
     boxes = compare(path, "--along", "boxes").stdout
     assert "50 boxes (95 % interval 50 to 50) reach 0.700, where 100 were spent: 50 %" in boxes
     told = fails(path, "--along", "seconds")

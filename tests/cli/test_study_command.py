@@ -16,6 +16,7 @@ from thrifty.store.schema import Key
 from thrifty.store.store import Outcome
 from thrifty.strategies.strategy import Strategy
 from thrifty.study import studies
+from thrifty.study.headroom import Headroom
 
 TINY = """
 name = "street"
@@ -95,6 +96,28 @@ def test_only_the_arms_that_a_figure_looks_at_are_run(tiny: Path) -> None:
     assert arms() == few | {"divergence-3b"}
 
 
+def test_some_arms_of_a_study_are_run_and_told_of_beside_its_reference(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Headroom, "is_there", True)
+    options = ("--on", "street", "--out", tiny, "--seeds", 1, "--cycles", 1, "--jobs", 1)
+    told = run("every", "--arm", "divergence-mean", "--arm", "bald", *options).stdout
+    rows = (tiny / "street-every-seeds1-cycles1" / "learning_curves.csv").read_text().splitlines()
+    run_of = {row.split(",")[0] for row in rows[1:] if row.split(",")[2] == "1"}
+    assert run_of == {
+        "thrifty",
+        "divergence-mean",
+        "bald",
+        "guided-random",
+        "random",
+        "whole-pool",
+    }
+    named = {line.split(": one seed")[0] for line in told.splitlines() if ": one seed" in line}
+    assert named == {"divergence-mean", "bald", "guided-random", "random"}
+    assert "the strategy of the house is more accurate than guided random" in told
+    assert "than the method of the paper" not in told
+
+
 def test_an_arm_that_another_study_left_in_the_middle_is_not_told_of(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +159,8 @@ def test_where_labels_matter_each_arm_is_told_by_what_it_takes_to_be_as_good(
     ).stdout
     assert ": labels matter here" in told
     [line] = [line for line in told.splitlines() if line.startswith("divergence: ")]
-    assert "parity with guided-random: 2 labels (95 % interval 2 to 2) reach 0.702, where 4 were spent: 50 %" in line
+    assert "parity with guided-random: 2 labels (3 seeds are too few for an interval) reach" in line
+    assert "reach 0.702, where 4 were spent: 50 %" in line
     assert "along the whole curve" in line
     assert "parity with the whole pool: 0.302 is not reached within 4 labels" in line
 
@@ -150,6 +174,11 @@ def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:
             ("table-1", "--out", tiny, "--on", "street"),
             "--on: study table-1 compares no strategies",
         ),
+        (
+            ("every", "--out", tiny, "--arm", "divnergence"),
+            "--arm divnergence: choose from thrifty, ",
+        ),
+        (("table-1", "--out", tiny, "--arm", "divergence"), "--arm: study table-1 compares no"),
     ):
         with pytest.raises(RecipeError, match=message):
             run(*arguments)

@@ -84,7 +84,10 @@ def test_parity_of_lines_by_hand_and_offsets_of_seeds_cancel() -> None:
     assert parity.needed == pytest.approx(150)
     assert [parity.low, parity.high] == pytest.approx([150, 150])
     assert parity.reached == 1
-    assert "150 labels (95 % interval 150 to 150) reach 0.700, where 300 were spent: 50 %" in parity.sentence(300)
+    assert (
+        "150 labels (95 % interval 150 to 150) reach 0.700, where 300 were spent: 50 %"
+        in parity.sentence(300)
+    )
 
 
 def test_what_is_never_reached_says_so() -> None:

@@ -60,7 +60,9 @@ def test_twice_as_fast_is_better_and_needs_half_of_the_labels() -> None:
     assert mine.ceiling is None
     said = list(mine.sentences("guided-random"))
     assert said[0].startswith("after the last cycle: better than guided-random in 8 of 8 seeds")
-    assert said[2].startswith("parity with guided-random: 150 labels (95 % interval 150 to 150) reach 0.635, where 300 were")
+    assert said[2].startswith(
+        "parity with guided-random: 150 labels (95 % interval 150 to 150) reach 0.635, where 300 were"
+    )
     assert len(said) == 3
     assert not found["other"].final.is_different
     assert found["other"].seeds is None
@@ -294,7 +296,10 @@ def test_the_same_runs_along_time_and_frames() -> None:
     (timed,) = findings(spenders(), "random", along=Axis.SECONDS)
     said = list(timed.sentences("random"))
     assert said[0].endswith("; 2.2 h were spent on it, 60 min on random")
-    assert "parity with random: 60 min (95 % interval 60 min to 60 min) reach 0.600, where 60 min were spent: 100 %" in said[2]
+    assert (
+        "parity with random: 60 min (95 % interval 60 min to 60 min) reach 0.600, where 60 min were spent: 100 %"
+        in said[2]
+    )
     (framed,) = findings(spenders(), "random")
     # Frames: mine 9 to 16 after the first cycle, 12.5 in the mean; the mean curve is at 0.6 a little later.
     assert framed.parity is not None

@@ -57,6 +57,12 @@ def study(
     budget: Annotated[
         int | None, typer.Option(min=1, help="Frames labelled a cycle; the set's own if left out.")
     ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An arm of the study; again for each. What it is told beside is run too, the others can follow later. All if left out."
+        ),
+    ] = None,
     jobs: JobsOption = None,
     device: DeviceOption = Device.AUTO,
     engine: EngineOption = Engine.LOCAL,
@@ -77,13 +83,19 @@ def study(
         raise RecipeError(f"study {name}: give --out DIR for what it finds")
     if name in others:
         on_cluster = None if engine is Engine.LOCAL else engine
-        options = {"--on": on, "--seeds": seeds, "--cycles": cycles, "--budget": budget}
+        options = {
+            "--on": on,
+            "--seeds": seeds,
+            "--cycles": cycles,
+            "--budget": budget,
+            "--arm": arm,
+        }
         _check_alone(name, options | {"--engine": on_cluster})
         out.mkdir(parents=True, exist_ok=True)
         lines = _table_one(data) if name == TABLE else _time(out, device)
         heading = others[name]
     else:
-        chosen = find_study(name)
+        chosen = find_study(name).of(arm or ())
         place = find_set(chosen, on, data)
         changes: dict[str, dict[str, object]] = {
             "": {"seeds": list(range(seeds))} if seeds else {},
@@ -152,19 +164,19 @@ def _compared(
         ),
         *(room.sentences() if room else []),
         *(answer.sentence for answer in answers(chosen.claims, points, room)),
-        *(_found(rows, chosen.arms) if room and room.is_there else []),
+        *(_found(rows, chosen) if room and room.is_there else []),
         f"page: {outcome.page}",
         f"table: {outcome.table}",
     ]
 
 
-def _found(rows: Sequence[Measurement], arms: Sequence[str]) -> Iterator[str]:
-    """What each arm is worth beside chance: along the whole curve, and by what it takes to be as good."""
+def _found(rows: Sequence[Measurement], chosen: Study) -> Iterator[str]:
+    """What each arm is worth beside another: along the whole curve, and by what it takes to be as good."""
     from thrifty.strategies.names import REFERENCES
     from thrifty.study.comparison import findings
 
-    asked = [row for row in rows if row.strategy in arms]
-    base = next(name for name in REFERENCES if name in arms)
+    asked = [row for row in rows if row.strategy in chosen.arms]
+    base = chosen.beside or next(name for name in REFERENCES if name in chosen.arms)
     for finding in findings(asked, base):
         yield f"{finding.strategy}: " + "; ".join(finding.sentences(base)) + "."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from thrifty.config import FilesSource, Recipe, Section, explain, parse_values
 from thrifty.errors import RecipeError
+from thrifty.strategies.names import REFERENCES, WHOLE_POOL
 
 
 class Claim(Section):
@@ -49,6 +50,7 @@ class Study(Section):
         on: The sets on which it can run, the paper's own first.
         claims: What the paper says.
         alone: Whether it has a run of its own, since its arms need what the others should not wait for.
+        beside: The arm that all others are told beside; chance if left out.
     """
 
     title: str
@@ -56,6 +58,25 @@ class Study(Section):
     on: Annotated[tuple[str, ...], Field(min_length=1)]
     claims: tuple[Claim, ...] = ()
     alone: bool = False
+    beside: str | None = None
+
+    def of(self, arms: Collection[str]) -> Study:
+        """The same question about some of its arms; about all if none is named.
+
+        What others are told beside (chance, the whole pool, `beside`) is always among them.
+
+        Raises:
+            RecipeError: It has no such arm.
+        """
+        unknown = [name for name in arms if name not in self.arms]
+        if unknown:
+            raise RecipeError(f"--arm {unknown[0]}: choose from {', '.join(self.arms)}")
+        if not arms:
+            return self
+        wanted = {*arms, *REFERENCES, WHOLE_POOL, self.beside}
+        kept = tuple(name for name in self.arms if name in wanted)
+        claims = tuple(one for one in self.claims if {one.strategy, one.than} <= wanted)
+        return self.model_copy(update={"arms": kept, "claims": claims})
 
 
 class Catalogue(Section):
