@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thrifty.cli.options import Device
+from thrifty.cli.options import Device, device_of
 from thrifty.errors import RunError
 
 if TYPE_CHECKING:
@@ -107,6 +107,11 @@ def trainer_at(place: Place, device: Device) -> Iterator[Trainer]:
 
     with joined(place.address, place.workers, gpus=_gpus(device)) as cluster:
         yield trainer_on(cluster)
+
+
+def device_at(place: Place, device: Device) -> str:
+    """Where this process computes: on a cluster it is the cluster's devices that count."""
+    return device_of(device if place.engine is Engine.LOCAL else Device.CPU)
 
 
 @contextmanager

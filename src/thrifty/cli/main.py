@@ -28,9 +28,10 @@ from thrifty.cli.engines import (
     Place,
     WorkersOption,
     cluster_at,
+    device_at,
 )
 from thrifty.cli.evaluate import evaluate
-from thrifty.cli.options import Device, DeviceOption, JobsOption, device_of, jobs_on
+from thrifty.cli.options import Device, DeviceOption, JobsOption, jobs_on
 from thrifty.cli.plan import plan
 from thrifty.cli.pool import look, score, select
 from thrifty.cli.study import study
@@ -116,8 +117,7 @@ def run(
 
     settings, text = find_recipe(recipe)
     where = Place(engine, address, workers)
-    # On a cluster it is the cluster's devices that count.
-    place = device_of(device if engine is Engine.LOCAL else Device.CPU)
+    place = device_at(where, device)
     with (
         ConsoleProgress(Console(stderr=True)) as progress,
         open_run(settings, text, out, data, place, progress) as opened,

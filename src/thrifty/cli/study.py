@@ -18,6 +18,7 @@ from thrifty.cli.engines import (
     Place,
     WorkersOption,
     cluster_at,
+    device_at,
 )
 from thrifty.cli.options import Device, DeviceOption, JobsOption, device_of, jobs_on
 from thrifty.errors import RecipeError
@@ -141,7 +142,7 @@ def _compared(
     from thrifty.study.run import execute, open_run
     from thrifty.study.studies import as_toml
 
-    where = device_of(device if place.engine is Engine.LOCAL else Device.CPU)
+    where = device_at(place, device)
     folder = out / recipe.name
     out.mkdir(parents=True, exist_ok=True)
     with (
