@@ -37,6 +37,30 @@ def test_defaults_are_the_paper_s() -> None:
     assert recipe.evaluation.iou == 0.5
 
 
+def test_the_digest_follows_what_decides_figures() -> None:
+    plain = parse_recipe(MINIMAL, "x")
+    words = parse_recipe('description = "Other words."\n' + MINIMAL, "x")
+    dearer = {
+        unit: parse_recipe(
+            MINIMAL.replace("budget = 5", f'budget = 500\nunit = "{unit}"')
+            + f"\n[cost]\nper_frame = {cost}\n",
+            "x",
+        ).digest
+        for unit, cost in (("frames", 40.0), ("seconds", 40.0))
+    }
+    cheaper = {
+        unit: parse_recipe(
+            MINIMAL.replace("budget = 5", f'budget = 500\nunit = "{unit}"')
+            + "\n[cost]\nper_frame = 20.0\n",
+            "x",
+        ).digest
+        for unit in dearer
+    }
+    assert words.digest == plain.digest
+    assert dearer["frames"] == cheaper["frames"]
+    assert dearer["seconds"] != cheaper["seconds"]
+
+
 def test_the_digest_follows_settings_not_layout() -> None:
     spaced = MINIMAL.replace("budget = 5", "\n# five\nbudget   = 5")
     assert parse_recipe(MINIMAL, "x").digest == parse_recipe(spaced, "y").digest

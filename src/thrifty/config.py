@@ -455,8 +455,9 @@ class Recipe(Section):
 
     @property
     def digest(self) -> str:
-        """Identity of the recipe: equal for equal settings, however the file is laid out."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """Identity of the recipe: equal for settings that give equal figures, however the file is laid out or describes itself."""
+        told = {"description"} if self.selection.unit == "seconds" else {"description", "cost"}
+        return hashlib.sha256(self.model_dump_json(exclude=told).encode()).hexdigest()
 
 
 def load_recipe(path: Path) -> tuple[Recipe, str]:

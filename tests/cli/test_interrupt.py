@@ -38,8 +38,21 @@ def gone(pids: list[int]) -> bool:
 @pytest.fixture
 def process(tiny: TinyData, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A run under way whose third training takes longer than any test; nothing of it is left when the test ends."""
+    # Survey, start weights, and the first arm's labels are done.
+    yield from under_way(tiny, tmp_path, "\nepochs", stages=6)
+
+
+@pytest.fixture
+def beginning(tiny: TinyData, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The same when its first training takes as long: one worker has nothing to do."""
+    yield from under_way(tiny, tmp_path, "\nstart_epochs", stages=2)
+
+
+def under_way(
+    tiny: TinyData, tmp_path: Path, endless: str, stages: int
+) -> Iterator[subprocess.Popen[str]]:
     recipe = tiny.recipe(tmp_path, seeds="0")
-    recipe.write_text(recipe.read_text().replace("\nepochs = 2", "\nepochs = 2000"))
+    recipe.write_text(recipe.read_text().replace(f"{endless} = 2", f"{endless} = 2000"))
     out = tmp_path / "out"
     command = [
         sys.executable,
@@ -64,10 +77,9 @@ def process(tiny: TinyData, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     ) as process:
         try:
             deadline = time.monotonic() + 240
-            # Survey, start weights, and the first arm's labels are done.
-            while stages_done(out) < 6 and time.monotonic() < deadline:
+            while stages_done(out) < stages and time.monotonic() < deadline:
                 time.sleep(0.05)
-            assert stages_done(out) >= 6
+            assert stages_done(out) >= stages
             time.sleep(0.5)
             yield process
         finally:
@@ -79,7 +91,11 @@ def messages(errors: str) -> list[str]:
     return [line for line in errors.splitlines() if not line.endswith("/s)")]
 
 
-def test_ctrl_c_stops_all_processes_with_one_line(process: subprocess.Popen[str]) -> None:
+@pytest.mark.parametrize("when", ["process", "beginning"])
+def test_ctrl_c_stops_all_processes_with_one_line(
+    when: str, request: pytest.FixtureRequest
+) -> None:
+    process: subprocess.Popen[str] = request.getfixturevalue(when)
     workers = workers_of(process.pid)
     assert len(workers) == 2
     os.killpg(process.pid, signal.SIGINT)

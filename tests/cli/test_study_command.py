@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from thrifty.cli.main import app
 from thrifty.cycle import loop, stages
 from thrifty.cycle.context import Context
-from thrifty.errors import RecipeError, RunError
+from thrifty.errors import BudgetError, RecipeError, RunError
 from thrifty.store.schema import Key
 from thrifty.store.store import Outcome
 from thrifty.strategies.strategy import Strategy
@@ -91,7 +91,7 @@ def test_only_the_arms_that_a_figure_looks_at_are_run(tiny: Path) -> None:
 
     run("thrifty", *options, "--jobs", 1)
     few = arms()
-    assert few == {"thrifty", "divergence", "guided-random", "whole-pool"}
+    assert few == {"thrifty", "divergence", "guided-random", "guided-random-warm", "whole-pool"}
     run("figure-8", *options, "--jobs", 2)
     assert arms() == few | {"divergence-3b"}
 
@@ -116,6 +116,10 @@ def test_some_arms_of_a_study_are_run_and_told_of_beside_its_reference(
     assert named == {"divergence-mean", "bald", "guided-random", "random"}
     assert "the strategy of the house is more accurate than guided random" in told
     assert "than the method of the paper" not in told
+    # The text tells of all that are done, whichever were asked for: a test of fewer would be corrected for fewer.
+    more = run("every", "--arm", "entropy", *options).stdout
+    known = {line.split(": one seed")[0] for line in more.splitlines() if ": one seed" in line}
+    assert known == named | {"entropy"}
 
 
 def test_an_arm_that_another_study_left_in_the_middle_is_not_told_of(
@@ -158,11 +162,21 @@ def test_where_labels_matter_each_arm_is_told_by_what_it_takes_to_be_as_good(
         "thrifty", "--on", "street", "--out", tiny, "--jobs", 1, "--seeds", 3, "--cycles", 2
     ).stdout
     assert ": labels matter here" in told
+    assert (
+        "2 steps a cycle, from the start weights; thrifty and guided-random-warm from the" in told
+    )
+    assert "cycle before, 4 steps by the last." in told
     [line] = [line for line in told.splitlines() if line.startswith("divergence: ")]
     assert "parity with guided-random: 2 labels (3 seeds are too few for an interval) reach" in line
     assert "reach 0.702, where 4 were spent: 50 %" in line
     assert "along the whole curve" in line
     assert "parity with the whole pool: 0.302 is not reached within 4 labels" in line
+
+
+def test_a_recipe_that_is_refused_leaves_no_folder(tiny: Path) -> None:
+    with pytest.raises(BudgetError, match="need 30000 frames but the pool holds 16"):
+        run("thrifty", "--on", "street", "--out", tiny, "--budget", 10000)
+    assert not tiny.exists()
 
 
 def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:
@@ -179,6 +193,8 @@ def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:
             "--arm divnergence: choose from thrifty, ",
         ),
         (("table-1", "--out", tiny, "--arm", "divergence"), "--arm: study table-1 compares no"),
+        (("table-1", "--out", tiny, "--jobs", 2), "--jobs: study table-1 compares no strategies"),
+        (("table-1", "--out", tiny, "--device", "cpu"), "--device: study table-1 compares no"),
     ):
         with pytest.raises(RecipeError, match=message):
             run(*arguments)

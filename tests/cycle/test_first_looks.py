@@ -6,6 +6,7 @@ import pytest
 
 from thrifty.config import Recipe, parse_recipe
 from thrifty.cycle.looking import first_looks
+from thrifty.cycle.loop import whole_run
 from thrifty.store.schema import Key
 from thrifty.strategies.catalogue import make_strategies
 from thrifty.study.run import execute, open_run
@@ -37,6 +38,40 @@ def test_what_takes_long_is_shared_by_those_who_want_the_very_same(recipe: Recip
         ["mc-dropout-0.1"],
     ]
     assert len(groups) == 3
+
+
+def test_arms_follow_their_own_look_and_only_an_ensemble_needs_its_members(recipe: Recipe) -> None:
+    chosen = recipe.selection.model_copy(update={"strategies": (*NAMES, "ensemble")})
+    several = recipe.model_copy(update={"selection": chosen})
+    run = whole_run(several, make_strategies(several, frozenset(Need)))
+    [seed] = run.then
+    assert [task.stage for task in seed.tasks] == ["train", "evaluate"]
+    before = [[task.stage for task in look.tasks] for look in seed.then]
+    after = [[arm.tasks[0].key.strategy for arm in look.then] for look in seed.then]
+    assert after == [
+        ["divergence", "entropy", "random"],
+        ["mc-dropout-0.5", "bald"],
+        ["mc-dropout-0.1"],
+        ["ensemble"],
+    ]
+    assert [stages[:-1] for stages in before] == [[], [], [], ["train members"]]
+    assert before[0] == ["look"]
+
+
+def test_a_run_that_goes_on_elsewhere_says_so(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def facts(only: list[str]) -> dict[str, str]:
+        with open_run(recipe, TEXT, tmp_path / "out") as run:
+            return execute(run, only=only).facts()
+
+    first = facts(["random"])
+    monkeypatch.setattr("thrifty.study.run.version", lambda _package: "99.0")
+    # Nothing is left to do, so nothing comes from the new version.
+    assert facts(["random"]) == first
+    more = facts(["divergence"])
+    assert more["version torch"] == f"{first['version torch']}; then 99.0"
+    assert more["device"] == first["device"] == "CPU, one thread a process"
 
 
 def test_nobody_waits_for_what_others_want_and_all_agree_whoever_came_first(

@@ -265,7 +265,7 @@ def test_a_strategy_that_the_detector_cannot_serve_names_those_that_fit(
 ) -> None:
     settings, _ = load_recipe(tiny.recipe(tmp_path, seeds="0"))
     with pytest.raises(
-        CapabilityError, match="needs class maps.*strategies that fit: guided-random, random"
+        CapabilityError, match="needs class maps.*strategies that fit: guided-random, "
     ):
         make_strategies(settings, frozenset({Need.BOXES}))
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tests.detectors.learning import kind_of, learns, losses_of, run_loop, saved
 from tests.tiny import RECIPE, TinyData
 from thrifty.config import DetectorSection, StreetSource, TrainingSection, parse_recipe
-from thrifty.cycle.loop import commit, in_order, perform
+from thrifty.cycle.loop import commit, in_order, perform, whole_run
 from thrifty.data.rendered import open_street
 from thrifty.detectors import lite
 from thrifty.detectors.catalogue import open_detector
@@ -291,7 +291,7 @@ def test_two_workers_and_a_run_that_is_killed_give_the_same_figures(tmp_path: Pa
             execute(run, jobs)
             tables.append(figures(run.context, run.strategies))
     with open_run(recipe, text, tmp_path / "killed") as run:
-        for task in list(in_order(recipe, run.strategies))[:9]:
+        for task in list(in_order(whole_run(recipe, run.strategies)))[:9]:
             commit(run.context.store, perform(run.context, run.strategies, task))
     # A new process remembers no features.
     remembering.cache_clear()

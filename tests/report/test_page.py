@@ -144,6 +144,14 @@ def test_findings_say_what_their_curves_lie_along() -> None:
         assert [other for other in words.values() if other in text] == [sentence]
 
 
+def test_whether_labels_matter_is_said_where_it_is_known() -> None:
+    assert "Do labels matter?" not in page.render(_bare())
+    text = page.render(_bare(headroom=["start weights miss 0.9", "labels matter here"]))
+    assert text.count("Do labels matter?") == 2
+    assert "<li>labels matter here</li>" in text
+    assert Outline(text).open == []
+
+
 def test_nothing_at_all_is_said_in_words() -> None:
     text = page.render(_bare(points=[], facts={}, versions={}, seeds=(), recipe="", description=""))
     for sentence in (

@@ -119,6 +119,15 @@ def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
     assert "another process works on this run" in str(problems[0])
 
 
+def test_every_process_s_machine_is_remembered_and_the_first_one_s_data(tmp_path: Path) -> None:
+    with open_store(tmp_path / "run", "r", "d") as store:
+        for device, pool in (("CPU", "9 frames"), ("CPU", "8 frames"), ("H100", ""), ("CPU", "")):
+            store.describe_once({"pool": pool})
+            store.describe_process({"device": device})
+        assert store.facts()["pool"] == "9 frames"
+        assert store.facts()["device"] == "CPU; then H100"
+
+
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     with open_store(tmp_path / "run", "r", "d") as store:
         store.finish(

@@ -112,9 +112,12 @@ def test_miss_rates_are_not_asked_where_labels_do_not_matter_but_people_are() ->
     assert people.outcome == "better"
 
 
-def test_of_people_that_nobody_found_there_is_no_ratio_but_infinity() -> None:
-    none = [point("mine", 0, 1, 0.5, people=3), point("guided-random", 0, 1, 0.5)]
-    assert only(claim(figure="people"), none).ratio == float("inf")
+@pytest.mark.parametrize("found", [0, 3])
+def test_beside_chance_that_finds_nobody_there_is_no_ratio(found: int) -> None:
+    none = [point("mine", 0, 1, 0.5, people=found), point("guided-random", 0, 1, 0.5)]
+    answer = only(claim(figure="people"), none)
+    assert answer.ratio is None
+    assert "mine beside guided-random, which finds nobody in one seed" in answer.sentence
 
 
 def test_no_shared_seed_is_said() -> None:

@@ -73,6 +73,13 @@ def test_stand_ins_label_14_percent_of_their_pool(on: str) -> None:
     assert selection.budget * selection.cycles == pytest.approx(0.14 * pools[on], abs=2)
 
 
+def test_what_changes_nothing_goes_on_with_the_same_run() -> None:
+    assert recipe_for("street", {"": {"seeds": [0, 1, 2, 3, 4]}}).name == "street"
+    assert recipe_for("street", {"": {"seeds": [0]}, "selection": {"budget": 14}}).name == (
+        "street-seeds1"
+    )
+
+
 def test_changes_reach_the_recipe_and_bad_ones_are_refused() -> None:
     changed = recipe_for("street", {"": {"seeds": [7]}, "selection": {"cycles": 2}})
     assert (changed.seeds, changed.selection.cycles) == ((7,), 2)

@@ -27,6 +27,8 @@ from thrifty.files import replace_file
 if TYPE_CHECKING:
     from thrifty.config import Recipe
     from thrifty.evaluation.learning_curve import Measurement
+    from thrifty.report.content import Content
+    from thrifty.report.outcome import Outcome
     from thrifty.study.studies import Study
 
 _TABLE_TITLE = "Images and people of each set after its filters"
@@ -61,7 +63,7 @@ def study(
     arm: Annotated[
         list[str] | None,
         typer.Option(
-            help="An arm of the study; again for each. What it is told beside is run too, the others can follow later. All if left out."
+            help="An arm of the study to run now; again for each. What it is told beside is run too, the others can follow later. All if left out."
         ),
     ] = None,
     jobs: JobsOption = None,
@@ -73,7 +75,7 @@ def study(
     """Run a table or figure of the paper, on its own data where they are, and say what was found."""
     from thrifty.study.studies import TABLE, TIME, catalogue, find_set, find_study, recipe_for
 
-    where = Place(engine, address, workers)
+    place = Place(engine, address, workers)
     others = {TABLE: _TABLE_TITLE, TIME: _TIME_TITLE}
     if name is None:
         compared = {key: one.title for key, one in catalogue().studies.items()}
@@ -83,21 +85,22 @@ def study(
     if out is None:
         raise RecipeError(f"study {name}: give --out DIR for what it finds")
     if name in others:
-        on_cluster = None if engine is Engine.LOCAL else engine
         options = {
             "--on": on,
             "--seeds": seeds,
             "--cycles": cycles,
             "--budget": budget,
             "--arm": arm,
+            "--jobs": jobs,
+            "--engine": None if engine is Engine.LOCAL else engine,
+            "--device": None if name == TIME or device is Device.AUTO else device,
         }
-        _check_alone(name, options | {"--engine": on_cluster})
-        out.mkdir(parents=True, exist_ok=True)
-        lines = _table_one(data) if name == TABLE else _time(out, device)
+        _check_alone(name, options)
         heading = others[name]
+        lines = _table_one(data) if name == TABLE else _time(out, device)
     else:
-        chosen = find_study(name).of(arm or ())
-        place = find_set(chosen, on, data)
+        chosen = find_study(name)
+        wanted = chosen.wanted(arm or ())
         changes: dict[str, dict[str, object]] = {
             "": {"seeds": list(range(seeds))} if seeds else {},
             "selection": {
@@ -106,13 +109,19 @@ def study(
                 if value is not None
             },
         }
-        recipe = recipe_for(place, changes, name if chosen.alone else None)
+        recipe = recipe_for(find_set(chosen, on, data), changes, name if chosen.alone else None)
         heading = chosen.title
-        lines = _compared(chosen, recipe, out, data, jobs, device, where)
+        folder = out / recipe.name
+        outcome = _run(recipe, wanted, folder, data, jobs, device, place)
+        lines = [
+            *_told(chosen, recipe, outcome.content),
+            *(f"page: {outcome.page}", f"table: {outcome.table}"),
+        ]
         name = f"{name}-{recipe.name}"
     for line in lines:
         typer.echo(line)
     text = out / f"{name}.md"
+    out.mkdir(parents=True, exist_ok=True)
     replace_file(text, ("\n\n".join([f"# {heading}", *lines]) + "\n").encode())
     typer.echo(f"text: {text}")
 
@@ -124,61 +133,66 @@ def _check_alone(name: str, given: Mapping[str, object]) -> None:
             raise RecipeError(f"{option}: study {name} compares no strategies; leave it out")
 
 
-def _compared(
-    chosen: Study,
+def _run(
     recipe: Recipe,
-    out: Path,
+    wanted: Sequence[str],
+    folder: Path,
     data: Path | None,
     jobs: int | None,
     device: Device,
     place: Place,
-) -> list[str]:
+) -> Outcome:
+    """Do what is not done yet of some arms, and write the run's page and table."""
     from thrifty.cli.table import summary_table
     from thrifty.report.outcome import write_outcome
     from thrifty.report.summary import summarize
-    from thrifty.study.claims import answers
-    from thrifty.study.comparison import measurements
-    from thrifty.study.headroom import headroom
     from thrifty.study.run import execute, open_run
     from thrifty.study.studies import as_toml
 
     where = device_at(place, device)
-    folder = out / recipe.name
-    out.mkdir(parents=True, exist_ok=True)
     with (
         ConsoleProgress(Console(stderr=True)) as progress,
         open_run(recipe, as_toml(recipe), folder, data, where, progress) as opened,
         cluster_at(place, device, jobs) as cluster,
     ):
-        execute(opened, jobs_on(where, jobs), chosen.arms, cluster)
+        execute(opened, jobs_on(where, jobs), wanted, cluster)
         outcome = write_outcome(opened, folder)
-        points, facts = outcome.content.points, outcome.content.facts
-        rows = measurements(points, recipe.cost.model)
-    Console().print(summary_table(summarize(points), len(recipe.seeds)))
-    room = headroom(points)
+    Console().print(summary_table(summarize(outcome.content.points), len(recipe.seeds)))
+    return outcome
+
+
+def _told(study: Study, recipe: Recipe, content: Content) -> Iterator[str]:
+    """What is known by now of all arms of a study, whichever of them were run today."""
+    from thrifty.study.claims import answers
+    from thrifty.study.comparison import measurements
+    from thrifty.study.headroom import headroom
+
+    facts, points = content.facts, content.points
     seeds = ", ".join(map(str, recipe.seeds))
     budget, cycles = recipe.selection.budget, recipe.selection.cycles
-    return [
-        (
-            f"{recipe.description} Here: {cycles} x {budget} frames, seeds {seeds}; {facts['machine']}; "
-            f"{facts['time in all stages']} in all stages."
-        ),
-        *(room.sentences() if room else []),
-        *(answer.sentence for answer in answers(chosen.claims, points, room)),
-        *(_found(rows, chosen) if room and room.is_there else []),
-        f"page: {outcome.page}",
-        f"table: {outcome.table}",
-    ]
+    yield (
+        f"{recipe.description} Here: {cycles} x {budget} frames, seeds {seeds}; {facts['machine']}; "
+        f"{facts['time in all stages']} in all stages. Training: {facts['training']}."
+    )
+    room = headroom(points)
+    if room is not None:
+        yield from room.sentences()
+    done = {point.strategy for point in points}
+    claims = [claim for claim in study.claims if {claim.strategy, claim.than} <= done]
+    for answer in answers(claims, points, room):
+        yield answer.sentence
+    if room is not None and room.is_there:
+        rows = measurements(points, content.cost)
+        yield from _found([row for row in rows if row.strategy in study.arms], study)
 
 
-def _found(rows: Sequence[Measurement], chosen: Study) -> Iterator[str]:
+def _found(rows: Sequence[Measurement], study: Study) -> Iterator[str]:
     """What each arm is worth beside another: along the whole curve, and by what it takes to be as good."""
     from thrifty.strategies.names import REFERENCES
     from thrifty.study.comparison import findings
 
-    asked = [row for row in rows if row.strategy in chosen.arms]
-    base = chosen.beside or next(name for name in REFERENCES if name in chosen.arms)
-    for finding in findings(asked, base):
+    base = study.beside or next(name for name in REFERENCES if name in study.arms)
+    for finding in findings(rows, base):
         yield f"{finding.strategy}: " + "; ".join(finding.sentences(base)) + "."
 
 

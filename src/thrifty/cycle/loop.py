@@ -1,7 +1,7 @@
 """The order of the stages: whatever is not done yet is done next, and committed before anything follows it.
 
-A run is a set of chains. The survey comes first; then, per seed, the start weights; then, per strategy, the cycles.
-Chains that do not wait for each other may run side by side.
+A run is a tree of branches. The survey comes first; then, per seed, the start weights; then the first looks, each followed by the
+cycles of the strategies that share it. Branches that do not wait for each other may run side by side.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from functools import partial
 from thrifty.config import Recipe
 from thrifty.cycle.context import SURVEY, Context
 from thrifty.cycle.looking import first_look, first_looks, look_at_pictures
-from thrifty.cycle.stages import STAGES, evaluate, survey, train_start
+from thrifty.cycle.stages import STAGES, evaluate, survey, train_members, train_start
 from thrifty.store.schema import Key
 from thrifty.store.store import Outcome, RunStore
-from thrifty.strategies.strategy import Strategy
+from thrifty.strategies.strategy import Strategy, members_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,38 @@ class Done:
     seconds: float
 
 
-def survey_chain() -> list[Task]:
-    """What comes before everything else."""
-    return [Task(SURVEY, "survey"), Task(SURVEY, "pictures")]
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Tasks that follow each other, and what may begin, side by side, once the last of them is done."""
+
+    tasks: Sequence[Task]
+    then: Sequence[Branch] = ()
 
 
-def start_chain(seed: int, wanted: Sequence[Strategy]) -> list[Task]:
-    """Training and judging the start weights that all strategies of a seed share, and the first looks with them."""
-    return [Task(Key(seed), stage) for stage in ("train", "evaluate", *first_looks(wanted))]
+def whole_run(recipe: Recipe, wanted: Sequence[Strategy]) -> Branch:
+    """Everything that some strategies need, from the survey of the data on."""
+    survey = [Task(SURVEY, "survey"), Task(SURVEY, "pictures")]
+    return Branch(survey, [_of_seed(recipe, seed, wanted) for seed in recipe.seeds])
 
 
-def arm_chain(recipe: Recipe, seed: int, strategy: Strategy) -> list[Task]:
-    """All cycles of one strategy under one seed."""
+def _of_seed(recipe: Recipe, seed: int, wanted: Sequence[Strategy]) -> Branch:
+    """Training and judging the start weights that all strategies of a seed share; then nobody waits for what others want."""
+    looks = [
+        Branch(
+            [Task(Key(seed), stage) for stage in _before(look, together)],
+            [Branch(_cycles(recipe, seed, strategy)) for strategy in together],
+        )
+        for look, together in first_looks(wanted).items()
+    ]
+    return Branch([Task(Key(seed), stage) for stage in ("train", "evaluate")], looks)
+
+
+def _before(look: str, together: Sequence[Strategy]) -> list[str]:
+    """The stages between the start weights and the cycles of strategies that look together."""
+    return ["train members", look] if members_of(together) else [look]
+
+
+def _cycles(recipe: Recipe, seed: int, strategy: Strategy) -> list[Task]:
     cycles = range(1, (strategy.cycles or recipe.selection.cycles) + 1)
     return [Task(Key(seed, strategy.name, cycle), stage) for cycle in cycles for stage in STAGES]
 
@@ -68,6 +88,7 @@ def _work(context: Context, strategies: Sequence[Strategy], task: Task) -> Calla
         common = {
             "train": partial(train_start, context, key),
             "evaluate": partial(evaluate, context, key),
+            "train members": partial(train_members, context, key),
             **{
                 stage: partial(first_look, context, key, together)
                 for stage, together in first_looks(strategies).items()
@@ -83,18 +104,21 @@ def commit(store: RunStore, done: Done) -> None:
     store.finish(done.task.key, done.task.stage, done.outcome, done.seconds)
 
 
-def remaining(store: RunStore, chain: Sequence[Task]) -> list[Task]:
-    """The tasks of a chain that are not done."""
-    return [task for task in chain if not store.is_done(task.key, task.stage)]
+def remaining(store: RunStore, branches: Sequence[Branch]) -> Iterator[Branch]:
+    """What of some branches can be done next, without the tasks that are done."""
+    for branch in branches:
+        tasks = [task for task in branch.tasks if not store.is_done(task.key, task.stage)]
+        if tasks:
+            yield Branch(tasks, branch.then)
+        else:
+            yield from remaining(store, branch.then)
 
 
-def in_order(recipe: Recipe, strategies: Sequence[Strategy]) -> Iterator[Task]:
-    """Every task of a run, one after the other."""
-    yield from survey_chain()
-    for seed in recipe.seeds:
-        yield from start_chain(seed, strategies)
-        for strategy in strategies:
-            yield from arm_chain(recipe, seed, strategy)
+def in_order(branch: Branch) -> Iterator[Task]:
+    """Every task of a branch and of what follows it, one after the other."""
+    yield from branch.tasks
+    for following in branch.then:
+        yield from in_order(following)
 
 
 def run_all(
@@ -110,6 +134,6 @@ def run_all(
     Raises:
         ThriftyError: Whatever the stages raise; what was committed before stays.
     """
-    for task in in_order(context.recipe, strategies if wanted is None else wanted):
+    for task in in_order(whole_run(context.recipe, strategies if wanted is None else wanted)):
         if not context.store.is_done(task.key, task.stage):
             commit(context.store, perform(context, strategies, task))

@@ -202,26 +202,35 @@ def evaluate(context: Context, key: Key, strategy: Strategy | None = None) -> Ou
 
 def train_start(context: Context, key: Key) -> Outcome:
     """Train the start weights on X_l."""
-    start, settings = context.start, context.recipe.training
-    examples = _start_examples(context)
-    plan = Plan(
+    plan = _start_plan(context, key, stage_seed(key.seed, 0, "train"))
+    frames, examples = CachedFrames(context.start.frames), _start_examples(context)
+    weights = fit(plan, frames, examples, None, context.progress)
+    return Outcome(artifacts=[write_weights(context.store, key, weights, context.recipe.detector)])
+
+
+def train_members(context: Context, key: Key) -> Outcome:
+    """Train further networks on X_l, for ensembles."""
+    frames, examples = CachedFrames(context.start.frames), _start_examples(context)
+    artifacts = []
+    for number in range(1, context.members + 1):
+        plan = _start_plan(context, key, stage_seed(key.seed, 0, f"train member {number}"))
+        more = fit(plan, frames, examples, None, context.progress)
+        artifacts.append(write_member(context.store, key, number, more, context.recipe.detector))
+    return Outcome(artifacts=artifacts)
+
+
+def _start_plan(context: Context, key: Key, seed: int) -> Plan:
+    settings = context.recipe.training
+    return Plan(
         context.recipe.detector,
         settings,
         epochs=settings.start_epochs,
         steps=settings.start_steps,
         augmented=False,
-        seed=stage_seed(key.seed, 0, "train"),
+        seed=seed,
         device=context.device,
         title=f"{describe(key)}: training",
     )
-    frames = CachedFrames(start.frames)
-    weights = fit(plan, frames, examples, None, context.progress)
-    artifacts = [write_weights(context.store, key, weights, context.recipe.detector)]
-    for number in range(1, context.members + 1):
-        seed = stage_seed(key.seed, 0, f"train member {number}")
-        more = fit(replace(plan, seed=seed), frames, examples, None, context.progress)
-        artifacts.append(write_member(context.store, key, number, more, context.recipe.detector))
-    return Outcome(artifacts=artifacts)
 
 
 def _start_examples(context: Context) -> list[Example]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
 
 from thrifty.config import DetectorSection, TrainingSection
+from thrifty.data.stills import content_hash
+from thrifty.detectors import transformers
 from thrifty.detectors.lite_training import TrainableLite
 from thrifty.detectors.paper_training import Lesson, Prepared, TrainablePaper
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.torchvision import need_torchvision
 from thrifty.detectors.transformers_training import TrainableTransformers
 from thrifty.detectors.ultralytics_training import TrainableUltralytics
+from thrifty.errors import DataError
 from thrifty.types import Annotations, Need
 
 
@@ -118,3 +122,27 @@ def trainable(settings: DetectorSection, training: TrainingSection = _USUAL) -> 
     if settings.backbone is not None and settings.freeze:
         return TrainableLite(settings, training)
     return TrainablePaper(settings, training)
+
+
+def begins_from(settings: DetectorSection) -> str:
+    """The files whose weights training begins from, by their content; empty where weights are fresh or published.
+
+    Raises:
+        CapabilityError: As `trainable`.
+        DataError: As `trainable`.
+    """
+    family, _, name = (settings.model or "").partition(":")
+    if family == "hf":
+        files = transformers.files(name)
+    elif family == "yolo" and name.endswith(".pt"):
+        files = [Path(name)]
+    elif settings.weights not in {None, "published"}:
+        files = [Path(str(settings.weights))]
+    else:
+        files = []
+    try:
+        return " ".join(content_hash(file) for file in files)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename}: cannot read the weights to begin from ({error.strerror}); put the file back"
+        ) from error

@@ -17,8 +17,9 @@ from thrifty.report.summary import summarize
 from thrifty.selection.closeness import Rule
 from thrifty.store.schema import ChoiceRow, HeldRow, Key
 from thrifty.strategies.names import WHOLE_POOL
-from thrifty.strategies.strategy import Strategy
+from thrifty.strategies.strategy import Strategy, goes_on
 from thrifty.study.comparison import findings, measurements
+from thrifty.study.headroom import headroom
 from thrifty.study.point import Point
 from thrifty.study.run import Run
 from thrifty.study.summary import figures, finished
@@ -37,6 +38,7 @@ def gather(run: Run) -> Content:
     facts = context.store.facts()
     there = finished(context, run.strategies)
     points = figures(context, there)
+    room = headroom(points)
     held = {key: context.store.held(key) for key in _keys(run, there, context.recipe.seeds)}
     return Content(
         title=context.recipe.name,
@@ -52,7 +54,7 @@ def gather(run: Run) -> Content:
         ],
         passed_over_counts=_counts(context, held),
         unreadable=list(_unreadable(context)),
-        facts=_facts(context, facts),
+        facts=_facts(context, facts, there),
         versions={
             key.removeprefix("version "): value
             for key, value in facts.items()
@@ -60,7 +62,8 @@ def gather(run: Run) -> Content:
         },
         seeds=context.recipe.seeds,
         recipe=run.recipe_text,
-        findings=_findings(context, points),
+        findings=_findings(context, points) if room is None or room.is_there else {},
+        headroom=room.sentences() if room else (),
         along=Axis(context.recipe.selection.unit),
         cost=context.recipe.cost.model,
     )
@@ -220,7 +223,21 @@ def _rules_in_words(context: Context) -> list[str]:
     return [words for is_on, words in steps if is_on]
 
 
-def _facts(context: Context, facts: dict[str, str]) -> dict[str, str]:
+def _training(context: Context, warm: Sequence[str]) -> str:
+    """How long detectors learn; those that go on have had more by the last cycle, which no comparison may hide."""
+    training, cycles = context.recipe.training, context.recipe.selection.cycles
+    each, unit = (
+        (training.epochs, "epochs") if training.steps is None else (training.steps, "steps")
+    )
+    told = f"{each} {unit} a cycle, from the start weights"
+    if not warm:
+        return told
+    return f"{told}; {' and '.join(warm)} from the cycle before, {each * cycles} {unit} by the last"
+
+
+def _facts(
+    context: Context, facts: dict[str, str], strategies: Sequence[Strategy]
+) -> dict[str, str]:
     settings = context.recipe.selection
     shown = {
         key: value
@@ -228,6 +245,7 @@ def _facts(context: Context, facts: dict[str, str]) -> dict[str, str]:
         if key not in _HIDDEN_FACTS and not key.startswith("version ")
     }
     shown["labelled per cycle"] = f"{settings.budget} {settings.unit}, {settings.cycles} cycles"
+    shown["training"] = _training(context, [one.name for one in strategies if goes_on(one)])
     shown["rules in force"] = "; ".join(_rules_in_words(context)) or "none"
     shown["time in all stages"] = f"{context.store.seconds():.0f} s"
     return shown

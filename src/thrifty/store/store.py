@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import filelock
 import numpy as np
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, Row, Table, create_engine, delete, event, insert, select
 from sqlalchemy.exc import DatabaseError
 
 from thrifty.errors import RunError
@@ -29,6 +29,8 @@ _DATABASE = "run.sqlite"
 _LOCK = ".lock"
 _FILES = "files"
 _LOCK_SECONDS = 60
+_THEN = "; then "
+"""Between the values that a fact has had, one process after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class RunStore:
     def __init__(self, folder: Path, engine: Engine) -> None:
         self.folder = folder
         self._engine = engine
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -105,6 +111,17 @@ class RunStore:
         with _guarded(self.folder), self._engine.begin() as connection:
             _insert(connection, schema.RUN, rows)
 
+    def describe_process(self, facts: Mapping[str, str]) -> None:
+        """Remember facts that may differ from one process of the run to the next: every value a key has had, in their order."""
+        known = self.facts()
+        with _guarded(self.folder), self._engine.begin() as connection:
+            for key, value in facts.items():
+                had = known[key].split(_THEN) if key in known else []
+                if value in had:
+                    continue
+                connection.execute(delete(schema.RUN).where(schema.RUN.c.key == key))
+                _insert(connection, schema.RUN, [{"key": key, "value": _THEN.join([*had, value])}])
+
     # -- reading -------------------------------------------------------------------------------------------------
 
     def is_done(self, key: Key, stage: str) -> bool:
@@ -112,7 +129,7 @@ class RunStore:
         return any(row.stage == stage for row in self._rows(schema.STAGE, key))
 
     def facts(self) -> dict[str, str]:
-        """Everything told to `describe_once`."""
+        """Everything told to `describe_once` and `describe_process`."""
         with _guarded(self.folder), self._engine.connect() as connection:
             return {row.key: row.value for row in connection.execute(select(schema.RUN))}
 
@@ -221,7 +238,8 @@ def open_store(folder: Path, name: str, digest: str) -> Iterator[RunStore]:
         # What a killed process left half-written.
         for leftover in (folder / _FILES).glob(".*"):
             leftover.unlink()
-        yield _open(folder, name, digest)
+        with closing(_open(folder, name, digest)) as store:
+            yield store
     finally:
         lock.release()
 

@@ -49,7 +49,6 @@ from thrifty.strategies.random import Random
 from thrifty.strategies.scored import Pipeline
 from thrifty.strategies.strategy import Strategy, needs_of
 from thrifty.strategies.surroundings import Surroundings
-from thrifty.strategies.thrifty import Thrifty
 from thrifty.strategies.whole_pool import WholePool
 from thrifty.types import FloatArray, Need
 from thrifty.views import Maps, Members, Passes
@@ -131,13 +130,19 @@ def divergence_settings(settings: Settings) -> DivergenceSettings:
 
 
 def _divergence(
-    settings: Settings, name: str, *, mean: bool = False, smooth: bool = True, rules: bool = True
+    settings: Settings,
+    name: str,
+    *,
+    mean: bool = False,
+    smooth: bool = True,
+    rules: bool = True,
+    warm: bool = False,
 ) -> Strategy:
-    """The paper's strategy, or what is left of it without one of its parts."""
+    """The paper's strategy, what is left of it without one of its parts, or with a detector that goes on learning."""
     score = divergence_settings(settings)
     if mean:
         score = replace(score, regions=replace(score.regions, statistic=Statistic.MEAN))
-    return Divergence(score, _pipeline(settings, smooth=smooth, rules=rules), name)
+    return Divergence(score, _pipeline(settings, smooth=smooth, rules=rules), name, warm=warm)
 
 
 def _doubt(
@@ -186,9 +191,8 @@ def _rows() -> Mapping[str, Factory]:
         "divergence-mean": partial(_divergence, name="divergence-mean", mean=True),
         "divergence-unsmoothed": partial(_divergence, name="divergence-unsmoothed", smooth=False),
         "divergence-unruled": partial(_divergence, name="divergence-unruled", rules=False),
-        "thrifty": lambda settings: Thrifty(
-            divergence_settings(settings), _pipeline(settings), "thrifty"
-        ),
+        # The strategy of the house: what has been learned from few labels is not thrown away.
+        "thrifty": partial(_divergence, name="thrifty", warm=True),
     }
     boxes: Mapping[str, Factory] = {
         "margin-sum": partial(_margin, name="margin-sum", how="sum"),
@@ -220,6 +224,9 @@ def _rows() -> Mapping[str, Factory]:
     }
     chance: Mapping[str, Factory] = {
         "guided-random": lambda settings: Random(_pipeline(settings), "guided-random"),
+        "guided-random-warm": lambda settings: Random(
+            _pipeline(settings), "guided-random-warm", warm=True
+        ),
         "random": lambda _settings: Random(Pipeline(rules=_FREE), "random"),
     }
     return {**divergences, **chance, **doubts, **boxes, **diverse}

@@ -19,6 +19,7 @@ class Divergence(ScoredStrategy):
         settings: Radius, regions, statistic (equations 1 to 5).
         pipeline: Smoothing (equation 6) and rules.
         name: The name in recipes and tables.
+        warm: Whether its detector goes on learning; that makes it the strategy of the house.
     """
 
     views = frozenset({Maps()})
@@ -28,8 +29,10 @@ class Divergence(ScoredStrategy):
         settings: DivergenceSettings | None = None,
         pipeline: Pipeline | None = None,
         name: str = "divergence",
+        *,
+        warm: bool = False,
     ) -> None:
-        super().__init__(name, pipeline or Pipeline())
+        super().__init__(name, pipeline or Pipeline(), warm=warm)
         self.settings = settings or DivergenceSettings()
 
     def score_map(self, maps: ClassMaps) -> Tensor:

@@ -20,10 +20,12 @@ class Random(ScoredStrategy):
     Args:
         pipeline: Rules, and whatever else composes with a draw as with a score; nothing is smoothed.
         name: The name in recipes and tables.
+        warm: Whether its detector goes on learning, which tells what that alone is worth.
     """
 
-    def __init__(self, pipeline: Pipeline, name: str) -> None:
-        super().__init__(name, replace(pipeline, weights=np.ones(1), measure="a random draw"))
+    def __init__(self, pipeline: Pipeline, name: str, *, warm: bool = False) -> None:
+        drawn = replace(pipeline, weights=np.ones(1), measure="a random draw")
+        super().__init__(name, drawn, warm=warm)
 
     def scores(self, seen: Seen) -> FloatArray:
         """Nothing is looked at: a zero for each of the `B` frames."""

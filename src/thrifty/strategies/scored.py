@@ -189,15 +189,17 @@ class ScoredStrategy(ABC):
     Attributes:
         name: The name in recipes, tables and on pages.
         pipeline: What becomes of the scores.
+        warm: Whether its detector goes on learning from cycle to cycle (`thrifty.strategies.strategy.goes_on`).
     """
 
     views: frozenset[View[object]] = frozenset()
     looks_back = False
     cycles: int | None = None
 
-    def __init__(self, name: str, pipeline: Pipeline) -> None:
+    def __init__(self, name: str, pipeline: Pipeline, *, warm: bool = False) -> None:
         self.name = name
         self.pipeline = pipeline
+        self.warm = warm
 
     @abstractmethod
     def scores(self, seen: Seen) -> FloatArray:

@@ -24,14 +24,14 @@ class Answer:
     Attributes:
         claim: What the paper says.
         comparison: The two strategies, paired by seeds; `None` where no seed has both.
-        ratio: Mean of one over mean of the other.
+        ratio: Sum of one over the sum of the other, >= 0; `None` where that is zero.
         outcome: `better` or `worse` where the interval leaves out the zero, `alike` where it holds it, `one seed`, `not asked` where
             labels were not shown to matter, or `nothing` where no seed has both.
     """
 
     claim: Claim
     comparison: Comparison | None
-    ratio: float
+    ratio: float | None
     outcome: str
 
     @property
@@ -50,7 +50,10 @@ class Answer:
             return "not asked, since these seeds do not show that labels matter to the miss rate"
         size, low, high = found.difference, found.low, found.high
         if claim.figure == "people":
-            said = f"{names}, {self.ratio:.2f} times the people"
+            times = (
+                "which finds nobody" if self.ratio is None else f"{self.ratio:.2f} times the people"
+            )
+            said = f"{names}, {times}"
             unit, digits, flip = " people more", 1, False
         else:
             flip = size < 0
@@ -87,13 +90,13 @@ def answers(
         own, base = (_figures(claim, name, points) for name in (claim.strategy, claim.than))
         seeds = sorted(own.keys() & base.keys())
         if not seeds:
-            yield Answer(claim, None, float("nan"), "nothing")
+            yield Answer(claim, None, None, "nothing")
             continue
         first, second = [own[seed] for seed in seeds], [base[seed] for seed in seeds]
         lower = claim.figure == "miss_rate"
         found = compare(first, second, np.random.default_rng(0), lower_is_better=lower)
         total = float(np.sum(second))
-        ratio = float(np.sum(first)) / total if total else float("inf")
+        ratio = float(np.sum(first)) / total if total else None
         yield Answer(claim, found, ratio, _outcome(claim, found, room))
 
 

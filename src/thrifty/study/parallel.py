@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -24,16 +24,7 @@ import torch
 
 from thrifty.config import Recipe
 from thrifty.cycle.context import Context
-from thrifty.cycle.loop import (
-    Done,
-    Task,
-    arm_chain,
-    commit,
-    perform,
-    remaining,
-    start_chain,
-    survey_chain,
-)
+from thrifty.cycle.loop import Branch, Done, Task, commit, perform, remaining, whole_run
 from thrifty.engine.ray_cluster import Cluster, message_queue
 from thrifty.engine.ray_crew import Crew
 from thrifty.errors import RunError
@@ -81,51 +72,30 @@ def run_parallel(
         ThriftyError: Whatever a stage raises; what was committed before stays.
         RunError: A worker died; on a cluster, several did of one task.
     """
-    recipe = context.recipe
     hired = (
         _pool(job, workers, context.progress)
         if cluster is None
         else _crew(job, cluster, context.progress)
     )
     with hired as submit:
-        _drive(submit, context.store, [survey_chain()])
-        starts = [start_chain(seed, strategies) for seed in recipe.seeds]
-        followers = {
-            seed: [arm_chain(recipe, seed, strategy) for strategy in strategies]
-            for seed in recipe.seeds
-        }
-        _drive(submit, context.store, starts, followers)
+        _drive(submit, context.store, whole_run(context.recipe, strategies))
 
 
-def _drive(
-    submit: Submit,
-    store: RunStore,
-    chains: Sequence[Sequence[Task]],
-    followers: dict[int, list[list[Task]]] | None = None,
-) -> None:
-    """Keep the next task of every open chain under way; a seed's arms open when its start weights are done."""
-    queued = [remaining(store, chain) for chain in chains]
-    for chain in chains:
-        if not remaining(store, chain) and followers:
-            queued += [remaining(store, arm) for arm in followers.pop(chain[0].key.seed)]
-    running: dict[Future[Done], list[Task]] = {
-        submit(chain[0]): chain[1:] for chain in queued if chain
-    }
-    while running:
+def _drive(submit: Submit, store: RunStore, run: Branch) -> None:
+    """Keep the next task of every open branch under way."""
+    running: dict[Future[Done], Branch] = {}
+    ready = list(remaining(store, [run]))
+    while ready or running:
+        for branch in ready:
+            running[submit(branch.tasks[0])] = Branch(branch.tasks[1:], branch.then)
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        # What one has done is kept, though another failed at the same time.
         for future in finished:
-            rest, done = running.pop(future), future.result()
-            commit(store, done)
-            opened = [rest] if rest else _following(store, done.task, followers)
-            running |= {submit(chain[0]): chain[1:] for chain in opened}
-
-
-def _following(
-    store: RunStore, last: Task, followers: dict[int, list[list[Task]]] | None
-) -> list[list[Task]]:
-    if not followers or last.key.strategy:
-        return []
-    return [chain for arm in followers.pop(last.key.seed, []) if (chain := remaining(store, arm))]
+            if future.exception() is None:
+                commit(store, future.result())
+        for future in finished:
+            future.result()
+        ready = list(remaining(store, [running.pop(future) for future in finished]))
 
 
 @contextmanager
@@ -151,7 +121,7 @@ def _crew(job: Job, cluster: Cluster, progress: Progress) -> Iterator[Submit]:
 
 
 def _join(job: Job, messages: Puts) -> Callable[[Task], Done]:
-    """Open the run in a worker of a cluster."""
+    """Open the run in a worker."""
     torch.set_num_threads(job.threads)
     context = open_context(job.recipe, job.data, read_store(job.out), Relay(messages), job.device)
     return partial(perform, *context)
@@ -171,7 +141,9 @@ def _pool(job: Job, workers: int, progress: Progress) -> Iterator[Submit]:
     pool = ProcessPoolExecutor(workers, processes, _open, (job, messages, lifeline))
     try:
         with _no_interrupts():
-            pool.submit(_stand_by)
+            # One process is started for each.
+            for _ in range(workers):
+                pool.submit(_stand_by)
         yield lambda task: pool.submit(_perform, task)
     except BaseException as error:
         # What the workers are doing would be thrown away; do not wait for it.
@@ -201,18 +173,16 @@ def _no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_worker: tuple[Context, list[Strategy]]
+_opened: Callable[[], Callable[[Task], Done]]
 
 
 def _open(job: Job, messages: Queue[Message | None], lifeline: Connection) -> None:
-    """Open the run in a worker."""
-    global _worker  # noqa: PLW0603 - a pool's initialiser has no other place to leave what its tasks use
+    """Prepare a worker; the run is opened with its first task, whose error then reaches the main process."""
+    global _opened  # noqa: PLW0603 - a pool's initialiser has no other place to leave what its tasks use
     threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
     # Bars that nobody shows any more must not keep this process from ending.
     messages.cancel_join_thread()
-    torch.set_num_threads(job.threads)
-    store = read_store(job.out)
-    _worker = open_context(job.recipe, job.data, store, Relay(messages), job.device)
+    _opened = cache(partial(_join, job, messages))
 
 
 def _leave_with(lifeline: Connection) -> None:
@@ -222,9 +192,8 @@ def _leave_with(lifeline: Connection) -> None:
 
 
 def _stand_by() -> None:
-    """Nothing; submitting it starts the workers."""
+    """Nothing; submitting it starts a worker."""
 
 
 def _perform(task: Task) -> Done:
-    context, strategies = _worker
-    return perform(context, strategies, task)
+    return _opened()(task)

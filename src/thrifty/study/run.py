@@ -14,7 +14,7 @@ import torch
 
 from thrifty.config import Recipe
 from thrifty.cycle.context import Context
-from thrifty.cycle.loop import run_all
+from thrifty.cycle.loop import remaining, run_all, whole_run
 from thrifty.detectors.trainable import trainable
 from thrifty.engine.ray_cluster import Cluster
 from thrifty.progress import Progress, silent
@@ -72,8 +72,7 @@ def open_run(
     check_folder(out)
     sets = open_sets(recipe, data)
     with open_store(out, recipe.name, digest(recipe, sets)) as store:
-        # The first process says where the figures come from; one that goes on must not rewrite that.
-        store.describe_once(describe(recipe, sets) | _machine(device))
+        store.describe_once(describe(recipe, sets))
         context, strategies = make_context(recipe, sets, store, progress, device)
         yield Run(context, strategies, recipe_text, Job(recipe, out, data, device, threads=1))
 
@@ -100,21 +99,32 @@ def execute(
     Raises:
         ThriftyError: Whatever a stage raises.
     """
-    recipe = run.context.recipe
+    recipe, store = run.context.recipe, run.context.store
     wanted = [one for one in run.strategies if only is None or one.name in only]
+    if not any(remaining(store, [whole_run(recipe, wanted)])):
+        return store
+    store.describe_process(_machine(run.job.device, cluster))
     workers = min(jobs, len(recipe.seeds) * len(wanted))
     if cluster is not None or workers > 1:
         run_parallel(run.context, wanted, run.job, workers, cluster)
     else:
         torch.set_num_threads(run.job.threads)
         run_all(run.context, run.strategies, wanted)
-    return run.context.store
+    return store
 
 
-def _machine(device: str) -> dict[str, str]:
+def _machine(device: str, cluster: Cluster | None) -> dict[str, str]:
+    """Where figures come from: this process, or the workers of a cluster, whose packages are the same."""
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    if cluster is not None:
+        place, machine = ("a GPU each" if cluster.gpus else "CPU"), "workers of a Ray cluster"
+    elif device == "cuda":
+        place = torch.cuda.get_device_name()
+    else:
+        place = "CPU, one thread a process"
     facts = {
-        "device": torch.cuda.get_device_name() if device == "cuda" else "CPU, one thread a process",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "device": place,
+        "machine": machine,
         "version python": platform.python_version(),
     }
     return facts | {f"version {package}": version(package) for package in _PACKAGES}

@@ -9,8 +9,8 @@ from pathlib import Path
 from thrifty.config import FilesSource, Recipe, StreetSource
 from thrifty.cycle.context import Context, LabelledFrames
 from thrifty.data.sources import Opened, open_source
-from thrifty.detectors.trainable import trainable
-from thrifty.errors import BudgetError, DataError
+from thrifty.detectors.trainable import begins_from, trainable
+from thrifty.errors import BudgetError, DataError, RunError
 from thrifty.oracles.simulated import SimulatedOracle
 from thrifty.progress import Progress
 from thrifty.store.store import RunStore
@@ -44,18 +44,25 @@ def open_sets(recipe: Recipe, data: Path | None) -> Sets:
 def open_context(
     recipe: Recipe, data: Path | None, store: RunStore, progress: Progress, device: str
 ) -> tuple[Context, list[Strategy]]:
-    """The sets, the store and the strategies as the stages want them.
+    """A run that is open already, for one more process: the sets, the store and the strategies as the stages want them.
 
     Raises:
         ThriftyError: As `open_sets`, or as `make_strategies`.
+        RunError: What the run was opened with has changed since.
     """
-    return make_context(recipe, open_sets(recipe, data), store, progress, device)
+    sets = open_sets(recipe, data)
+    if digest(recipe, sets) != store.facts()["digest"]:
+        raise RunError(
+            f"{store.folder}: pictures, annotations or weights of this run were changed while it went on; put back what was there "
+            "and run the same command again, or delete the folder"
+        )
+    return make_context(recipe, sets, store, progress, device)
 
 
 def make_context(
     recipe: Recipe, sets: Sets, store: RunStore, progress: Progress, device: str
 ) -> tuple[Context, list[Strategy]]:
-    """As `open_context`, from sets that are open already."""
+    """The same from sets that are open already."""
     strategies = make_strategies(recipe, trainable(recipe.detector, recipe.training).gives)
     context = Context(
         recipe=recipe,
@@ -72,8 +79,9 @@ def make_context(
 
 
 def digest(recipe: Recipe, sets: Sets) -> str:
-    """Identity of a recipe together with its data."""
+    """Identity of a recipe together with its data and the weights that it begins from."""
     sha = hashlib.sha256(recipe.digest.encode())
+    sha.update(begins_from(recipe.detector).encode())
     for opened in (sets.start, sets.pool, sets.test):
         for record in opened.frames.records:
             drawn = opened.labels[record.id]

@@ -60,10 +60,8 @@ class Study(Section):
     alone: bool = False
     beside: str | None = None
 
-    def of(self, arms: Collection[str]) -> Study:
-        """The same question about some of its arms; about all if none is named.
-
-        What others are told beside (chance, the whole pool, `beside`) is always among them.
+    def wanted(self, arms: Collection[str]) -> tuple[str, ...]:
+        """Some of its arms, and what others are told beside (chance, the whole pool, `beside`); all if none is named.
 
         Raises:
             RecipeError: It has no such arm.
@@ -72,11 +70,10 @@ class Study(Section):
         if unknown:
             raise RecipeError(f"--arm {unknown[0]}: choose from {', '.join(self.arms)}")
         if not arms:
-            return self
-        wanted = {*arms, *REFERENCES, WHOLE_POOL, self.beside}
-        kept = tuple(name for name in self.arms if name in wanted)
-        claims = tuple(one for one in self.claims if {one.strategy, one.than} <= wanted)
-        return self.model_copy(update={"arms": kept, "claims": claims})
+            return self.arms
+        return tuple(
+            name for name in self.arms if name in {*arms, *REFERENCES, WHOLE_POOL, self.beside}
+        )
 
 
 class Catalogue(Section):
@@ -147,10 +144,14 @@ def recipe_for(
     """
     values = _values(on)
     known = catalogue().studies
+    changes = {
+        table: _other(values if not table else values.get(table, {}), keys)
+        for table, keys in (changes or {}).items()
+    }
     # Another size is another run, in a folder of its own.
     sizes = [
         f"-{key}{len(value) if isinstance(value, list) else value}"
-        for keys in (changes or {}).values()
+        for keys in changes.values()
         for key, value in keys.items()
     ]
     if alone is None:
@@ -160,9 +161,14 @@ def recipe_for(
     values["name"] = "".join([on if alone is None else f"{on}-{alone}", *sizes])
     arms = chain.from_iterable(study.arms for study in asked)
     values["selection"]["strategies"] = list(dict.fromkeys(arms))
-    for table, keys in (changes or {}).items():
+    for table, keys in changes.items():
         (values.setdefault(table, {}) if table else values).update(keys)
     return parse_values(values, f"study on {on}")
+
+
+def _other(values: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Of changes those that change anything."""
+    return {key: value for key, value in keys.items() if values.get(key) != value}
 
 
 def as_toml(recipe: Recipe) -> str:
