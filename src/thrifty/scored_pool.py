@@ -13,19 +13,18 @@ from pathlib import Path
 import numpy as np
 
 import thrifty
-from thrifty.data.listing import PICTURES
 from thrifty.data.pool import Broken, Done, Pool
-from thrifty.data.video import VIDEOS
 from thrifty.detectors.catalogue import DetectorSource
 from thrifty.detectors.checked import CheckedDetector, full_name
 from thrifty.detectors.viewing import look, nothing
 from thrifty.engine.local import BATCH, map_pool
 from thrifty.engine.ray_cluster import Cluster
 from thrifty.engine.ray_map import map_parts
-from thrifty.errors import CapabilityError, DataError, FrameError, ScoreError
+from thrifty.errors import CapabilityError, DataError, FrameError, RunError, ScoreError
 from thrifty.progress import Progress, Step, silent
-from thrifty.store.score_file import SHARD_SECONDS, Count, ScoreFile
-from thrifty.strategies.catalogue import Settings, check_needs, surroundings
+from thrifty.scoring.forms import DivergenceSettings
+from thrifty.store.score_file import SHARD_SECONDS, Count, ScoreFile, job_of
+from thrifty.strategies.catalogue import Settings, check_needs, divergence_settings, surroundings
 from thrifty.strategies.divergence import Divergence
 from thrifty.strategies.strategy import Columns, Strategy
 from thrifty.types import Annotations, Frame, Record
@@ -62,6 +61,41 @@ class Looking:
         """`B` rows of each column, as `Strategy.observe`, and of what the steps after it want to know."""
         common = surroundings(self.settings).observe(seen)
         return {**self.strategy.observe(seen, labels), **common}
+
+    @property
+    def takes_any_score(self) -> bool:
+        """Whether it ranks by whatever score there is: who asks for the recipe's own divergence may have scored otherwise, or elsewhere."""
+        strategy = self.strategy
+        return (
+            isinstance(strategy, Divergence)
+            and strategy.settings == divergence_settings(self.settings)
+            and self.views == strategy.views
+        )
+
+    def check_scores(self, path: Path) -> None:
+        """Refuse a file of what another strategy wants to know.
+
+        Args:
+            path: Of scores, by `score_pool` or anybody.
+
+        Raises:
+            RunError: The strategy cannot choose by what it holds.
+        """
+        told = (job_of(path) or {}).get("score")
+        is_score = told is None or told.startswith(f"{DivergenceSettings.__name__}(")
+        if not self.views or (self.takes_any_score and is_score) or told == self.identity:
+            return
+        whose = (
+            "scores of no strategy of ours"
+            if told is None
+            else f"what '{told.split(' ')[0]}' asks of a detector"
+        )
+        if is_score and told is not None:
+            whose = "scores of 'divergence'"
+        raise RunError(
+            f"{path}: holds {whose}, by which strategy '{self.strategy.name}' cannot choose; give the pool and --detector, or "
+            "another --strategy"
+        )
 
     @property
     def identity(self) -> str:
@@ -141,7 +175,8 @@ def score_pool(
 
     Raises:
         ScoreError: The detector gave no sound numbers for a frame, which is named.
-        DataError: The pool or the detector cannot be used, or the pool changed since scoring began, or holds no frames.
+        DataError: The pool or the detector cannot be used, or the pool changed since scoring began, or holds no frame that can be
+            looked at; then nothing is left at `out`.
         RunError: `out` belongs to another job, or another process works on it.
         KeyboardInterrupt: `stopping` asked for it.
     """
@@ -157,9 +192,12 @@ def score_pool(
         if stop.is_set():
             raise KeyboardInterrupt
         if file.is_empty:
+            raise DataError(scoring.pool.nothing)
+        count = file.count()
+        if not count.scored:
+            reason = file.give_up()
             raise DataError(
-                f"{scoring.pool.path}: holds no pictures or videos ({', '.join(sorted(PICTURES | VIDEOS))}); check the "
-                "path of the pool"
+                f"{scoring.pool.path}: none of its {count.broken} frames can be looked at (the first: {reason}); check what lies there"
             )
         return file.finish()
 

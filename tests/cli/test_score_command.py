@@ -255,6 +255,21 @@ def test_a_pool_without_pictures_is_an_error_and_leaves_nothing(place: Path) -> 
     assert everything(place) == before
 
 
+def test_a_pool_of_which_nothing_can_be_decoded_is_an_error_and_leaves_nothing(
+    place: Path,
+) -> None:
+    shutil.rmtree(place / "pool")
+    (place / "pool").mkdir()
+    (place / "pool" / "a.jpg").write_text("hello")
+    before = everything(place)
+    result = score(place)
+    assert result.returncode == 2
+    [line] = messages(result)
+    assert "pool: none of its 1 frames can be looked at (the first: " in line
+    assert "a.jpg: cannot decode this picture" in line
+    assert everything(place) == before
+
+
 def everything(place: Path) -> set[Path]:
     return {path for path in place.rglob("*") if "__pycache__" not in path.parts}
 

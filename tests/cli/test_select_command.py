@@ -200,7 +200,14 @@ def test_folders_of_one_name_in_two_pools_are_two_videos(tmp_path: Path) -> None
             "place": places,
             "score": [1.0 - abs(place - best) / 10 for place in places],
         }
-        job = json.dumps({"pool": f"/data/{name}", "detector": "d", "score": "s", "scale": "1.0"})
+        job = json.dumps(
+            {
+                "pool": f"/data/{name}",
+                "detector": "d",
+                "score": "DivergenceSettings()",
+                "scale": "1.0",
+            }
+        )
         written = pa.table(columns).replace_schema_metadata({"thrifty.job": job})
         pq.write_table(written, folder / f"{name}.parquet")
     out, more = tmp_path / "chosen.csv", tmp_path / "more.csv"
@@ -216,7 +223,9 @@ def test_scores_by_different_detectors_are_not_mixed(scores: Path, tmp_path: Pat
     folder = tmp_path / "mixed"
     folder.mkdir()
     for name in ("old", "new"):
-        job = json.dumps({"pool": "/data", "detector": name, "score": "s", "scale": "1.0"})
+        job = json.dumps(
+            {"pool": "/data", "detector": name, "score": "DivergenceSettings()", "scale": "1.0"}
+        )
         written = pq.read_table(scores).replace_schema_metadata({"thrifty.job": job})
         pq.write_table(written, folder / f"{name}.parquet")
     told = fails(folder, "-b", 2, "--out", tmp_path / "chosen.csv")
@@ -320,3 +329,61 @@ def test_a_random_choice_needs_no_detector(tiny: TinyData, tmp_path: Path) -> No
     assert "unknown strategy 'luck'" in fails(
         tiny.root / "clip.avi", "--strategy", "luck", "-b", 2, "--out", tmp_path / "other.csv"
     )
+
+
+def test_scores_are_only_chosen_from_by_a_strategy_that_asked_for_them(
+    scores: Path, tiny: TinyData, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.safetensors"
+    settings = DetectorSection(width=0.1)
+    weights.write_bytes(save_weights(make_network(settings).state_dict(), settings))
+    pool, detector = tiny.root / "stills", f"trained:{weights}"
+    for strategy in ("divergence", "divergence-mean", "core-set"):
+        given = (pool, "--detector", detector, "--strategy", strategy, "-b", 2)
+        chosen(*given, "--out", tmp_path / f"{strategy}.csv")
+    out = tmp_path / "again.csv"
+    for file, strategy, message in (
+        ("divergence", "core-set", "holds scores of 'divergence', by which strategy 'core-set'"),
+        ("divergence", "entropy", "holds scores of 'divergence', by which strategy 'entropy'"),
+        ("divergence", "divergence-mean", "by which strategy 'divergence-mean' cannot choose"),
+        ("core-set", "divergence", "holds what 'core-set' asks of a detector, by which"),
+        ("core-set", "farthest-first", "holds what 'core-set' asks of a detector, by which"),
+    ):
+        path = tmp_path / f"{file}.scores.parquet"
+        assert message in fails(path, "--strategy", strategy, "-b", 2, "--out", out)
+    assert "holds scores of no strategy of ours, by which strategy 'bald' cannot choose" in fails(
+        scores, "--strategy", "bald", "-b", 2, "--out", out
+    )
+    assert not out.exists()
+    for file, strategy in (
+        ("divergence", "thrifty"),
+        ("divergence", "divergence-unsmoothed"),
+        ("divergence-mean", "divergence-mean"),
+        ("core-set", "core-set"),
+        ("core-set", "guided-random"),
+    ):
+        path = tmp_path / f"{file}.scores.parquet"
+        chosen(path, "--strategy", strategy, "-b", 2, "--out", out)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ("ensemble", "asks several networks, which recipes alone train"),
+        ("whole-pool", "is there for comparisons in recipes"),
+        ("divergence-3b", "is there for comparisons in recipes"),
+    ],
+)
+def test_what_means_something_in_recipes_alone_is_refused(
+    scores: Path, tmp_path: Path, strategy: str, message: str
+) -> None:
+    told = fails(scores, "--strategy", strategy, "-b", 2, "--out", tmp_path / "chosen.csv")
+    assert message in told
+
+
+def test_options_of_projects_are_refused_where_a_pool_is_given(
+    scores: Path, tmp_path: Path
+) -> None:
+    for options in (("--more",), ("--minutes", 5)):
+        told = fails(scores, "-b", 2, "--out", tmp_path / "chosen.csv", *options)
+        assert f"{options[0]}: is for projects, and a pool is given; leave it out" in told

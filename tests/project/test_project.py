@@ -268,6 +268,9 @@ def test_what_goes_wrong_is_one_line_and_leaves_nothing(tiny: TinyData, tmp_path
     (tmp_path / "other" / "file").write_text("")
     with pytest.raises(RunError, match="holds other files"):
         init_project(tmp_path / "other", SETTINGS)
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.jpg").write_text("hello")
     init_project(tmp_path / "empty", SETTINGS)
     with open_project(tmp_path / "empty") as project:
         with pytest.raises(DataError, match="has no pool to choose from"):
@@ -276,6 +279,11 @@ def test_what_goes_wrong_is_one_line_and_leaves_nothing(tiny: TinyData, tmp_path
             train(project)
         with pytest.raises(DataError, match="has no detector yet"):
             evaluate(project)
+        with pytest.raises(DataError, match="holds no pictures or videos"):
+            add_pool(project, tmp_path / "bare", Sampling())
+        with pytest.raises(DataError, match="none of its frames can be decoded"):
+            add_pool(project, tmp_path / "broken", Sampling())
+        assert not project.store.sources(Role.POOL)
     with tiny_project(tmp_path / "one", tiny) as project:
         overlapping = source_at(tiny.root / "video.json", None, {"frames": [30, 33]})
         with pytest.raises(DataError, match="2 of its frames are in the test set too"):
@@ -288,6 +296,34 @@ def test_what_goes_wrong_is_one_line_and_leaves_nothing(tiny: TinyData, tmp_path
         weights.write_bytes(weights.read_bytes()[:-1])
         with pytest.raises(DataError, match="is missing or was changed"):
             select(project)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("luck", "selection.strategy: unknown strategy 'luck'"),
+        ("ensemble", "selection.strategy: strategy 'ensemble' asks several networks"),
+    ],
+)
+def test_a_strategy_that_cannot_be_is_refused_before_the_first_batch(
+    tiny: TinyData, tmp_path: Path, name: str, message: str
+) -> None:
+    settings = SETTINGS.replace('strategy = "thrifty"', f'strategy = "{name}"')
+    with tiny_project(tmp_path / "p", tiny, settings) as project:
+        with pytest.raises(RecipeError, match=message):
+            select(project)
+        assert project.store.batches() == []
+
+
+def test_every_batch_that_was_not_sent_is_sent_in_its_turn(tiny: TinyData, tmp_path: Path) -> None:
+    with tiny_project(tmp_path / "p", tiny) as project:
+        first, second = (select(project, 3, more=True)[0] for _ in range(2))
+
+        def dispatched() -> int | None:
+            sent = send(project, "folder", lambda _n, _r: FolderTool(tmp_path / "batches"))
+            return None if sent is None else sent.batch.number
+
+        assert [dispatched(), dispatched(), dispatched()] == [first.number, second.number, None]
 
 
 def test_minutes_become_frames_by_recorded_times(tiny: TinyData, tmp_path: Path) -> None:

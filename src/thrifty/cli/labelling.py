@@ -46,14 +46,18 @@ def send(
     ] = None,
     project: ProjectOption = None,
 ) -> None:
-    """Send the batch that waits to people, with the detector's boxes to begin with."""
+    """Send every batch that waits to people, with the detector's boxes to begin with."""
     from thrifty.oracles.catalogue import tools
     from thrifty.project import labelling
     from thrifty.project.wording import sent_in_words
 
     with at_work(project) as found:
         made = tools(out or found.folder / "batches", form.value, url)
-        typer.echo(sent_in_words(labelling.send(found, to.value, made)))
+        sent = labelling.send(found, to.value, made)
+        typer.echo(sent_in_words(sent))
+        while sent is not None and labelling.waiting(found) is not None:
+            sent = labelling.send(found, to.value, made)
+            typer.echo(sent_in_words(sent))
 
 
 def collect(project: ProjectOption = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +40,7 @@ from thrifty.config import Preset, Statistic
 from thrifty.data.places import path_or_url
 from thrifty.data.pool import Pool
 from thrifty.detectors.forms import FORMS
-from thrifty.errors import RunError, ScoreError
+from thrifty.errors import BudgetError, RunError, ScoreError
 from thrifty.files import replace_file
 
 if TYPE_CHECKING:
@@ -126,16 +127,18 @@ def looking_by(
     """A strategy with the settings that a command has options for.
 
     Raises:
-        RecipeError: There is no such strategy.
+        RecipeError: There is no such strategy, or it means something in recipes alone.
     """
     from thrifty.config import ChoiceSettings, ChoosingSection, ScoreSection
     from thrifty.scored_pool import Looking
-    from thrifty.strategies.catalogue import make_strategy
+    from thrifty.strategies.catalogue import check_alone, make_strategy
 
     settings = ChoiceSettings(
         score=score or ScoreSection(), selection=selection or ChoosingSection()
     )
-    return Looking(make_strategy(strategy, settings, "--strategy"), settings)
+    made = make_strategy(strategy, settings, "--strategy")
+    check_alone(made, "--strategy")
+    return Looking(made, settings)
 
 
 def _score(
@@ -174,6 +177,7 @@ def _score(
 
 
 def select(
+    context: typer.Context,
     pool: Annotated[
         str | None,
         typer.Argument(
@@ -211,7 +215,10 @@ def select(
         ),
     ] = None,
     strategy: Annotated[
-        str, typer.Option(help="What chooses: see docs/strategies.md.")
+        str,
+        typer.Option(
+            help="What chooses: see docs/strategies.md. In a project selection.strategy of thrifty.toml says it."
+        ),
     ] = "divergence",
     seed: Annotated[int, typer.Option(min=0, help="Decides what is left to chance.")] = 0,
     earlier: Annotated[
@@ -251,8 +258,12 @@ def select(
 
     place = Place(engine, address, workers)
     if pool is None:
+        _refuse(
+            context, _OF_POOLS, "is for a pool that is given; in a project thrifty.toml says it"
+        )
         select_batch(project, budget, minutes, out, device, place, more=more)
         return
+    _refuse(context, _OF_PROJECTS, "is for projects, and a pool is given")
     if budget is None or out is None:
         raise RunError(
             f"{pool}: say how many frames with --budget, and where to write them with --out"
@@ -280,9 +291,51 @@ def select(
             threads=os.cpu_count() or 1,
         )
         _score(frames, detector, scores[0], looking, device, batch, 10.0, place)
-    rows = select_frames(read_scores(*scores), budget, looking, known, seed=seed).rows
+    for path in scores:
+        looking.check_scores(path)
+    try:
+        rows = select_frames(read_scores(*scores), budget, looking, known, seed=seed).rows
+    except BudgetError as error:
+        raise BudgetError(f"{pool}: {error}") from error
     write_choice(rows, out)
     typer.echo(f"{len(rows)} frames chosen: {out}")
+
+
+_OF_POOLS = frozenset(
+    [
+        "detector",
+        "strategy",
+        "seed",
+        "earlier",
+        "preset",
+        "smoothing",
+        "apart",
+        "apart_from_earlier",
+        "every",
+        "per_second",
+        "sequences",
+        "scale",
+        "batch",
+    ]
+)
+"""Options of `select` that mean nothing inside a project."""
+
+
+_OF_PROJECTS = frozenset({"more", "minutes", "project"})
+"""Options that mean nothing where a pool is given."""
+
+
+def _refuse(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Refuse options that were given and would change nothing.
+
+    Raises:
+        RunError: One of them was given.
+    """
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name in names and source is not None and source.name == "COMMANDLINE":
+            raise RunError(f"{parameter.opts[0]}: {why}; leave it out")
 
 
 def look(

@@ -203,7 +203,13 @@ def status(project: ProjectOption = None) -> None:
         console.print(_batches(told), _models(told))
         for line in _sentences(told):
             typer.echo(line)
-        typer.echo(f"next: {next_step(found).why}")
+        step = next_step(found)
+        command = f" (thrifty {step.step})" if step.step in _COMMANDS else ""
+        typer.echo(f"next: {step.why}{command}")
+
+
+_COMMANDS = frozenset({"train", "evaluate", "select"})
+"""Steps that are commands of the same name."""
 
 
 def _batches(told: Standing) -> Table:

@@ -11,7 +11,7 @@ import io
 import math
 import posixpath
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ from pathlib import Path
 
 from thrifty.data.clip import DIGITS, Picture, frame_id
 from thrifty.data.frames import resize
-from thrifty.data.listing import Listed
+from thrifty.data.listing import PICTURES, Listed
 from thrifty.data.places import Place, place_of
 from thrifty.data.stills import content_hash, decode_picture
-from thrifty.data.video import DAMAGED, open_video
+from thrifty.data.video import DAMAGED, VIDEOS, open_video
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Frame, Record
 
@@ -152,7 +152,31 @@ class Pool:
             )
         object.__setattr__(self, "place", place_of(self.path))
 
-    def stream(self, done: Iterable[Done] = ()) -> Iterator[Frame | Broken]:
+    @property
+    def nothing(self) -> str:
+        """What is to be said where it holds no frames."""
+        kinds = ", ".join(sorted(PICTURES | VIDEOS))
+        return f"{self.path}: holds no pictures or videos ({kinds}); check the path of the pool"
+
+    def check_readable(self) -> None:
+        """Find a frame that can be decoded.
+
+        Raises:
+            DataError: As `stream`; or there is none.
+        """
+        problem = None
+        with closing(self.stream()) as stream:
+            for item in stream:
+                if isinstance(item, Frame):
+                    return
+                problem = problem or item.reason
+        if problem is None:
+            raise DataError(self.nothing)
+        raise DataError(
+            f"{self.path}: none of its frames can be decoded (the first: {problem}); check what lies there"
+        )
+
+    def stream(self, done: Iterable[Done] = ()) -> Generator[Frame | Broken]:
         """Decode all frames but those dealt with before.
 
         Args:

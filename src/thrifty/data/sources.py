@@ -114,7 +114,7 @@ def _places(source: FilesSource, root: Path | None) -> tuple[Path, Path]:
     annotations = root / source.annotations
     if not annotations.exists():
         raise DataError(
-            f"{annotations}: no such file; point --data or THRIFTY_DATA at the folder that holds the data sets"
+            f"{annotations}: no such file; check the path, and for a recipe the folder that --data or THRIFTY_DATA names"
         )
     if source.images is not None:
         return annotations, root / source.images

@@ -107,7 +107,7 @@ def split_by_time(dataset: Dataset, shares: Mapping[str, float], gap: int) -> Sp
     for image in dataset.images:
         if image.video is None or image.frame is None:
             raise DataError(
-                f"{image.name}: is no frame of a video, so it has no place in time; split by group instead"
+                f"{image.name}: is no frame of a video, so it has no place in time; split by folder or attribute instead"
             )
         videos[image.video].append((image.frame, image.name))
     placed: dict[str, list[str]] = {part: [] for part in wanted}

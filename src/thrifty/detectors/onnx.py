@@ -94,7 +94,9 @@ class OnnxDetector:
             )
         except Exception as error:  # the runtime has a dozen error types of its own
             reason = str(error).splitlines()[0]
-            raise DataError(f"{path}: cannot be loaded as an ONNX model ({reason})") from error
+            raise DataError(
+                f"{path}: cannot be loaded as an ONNX model ({reason}); check the file, or export the model again"
+            ) from error
         self._path = path
         self._input = self._session.get_inputs()[0]
         self._description = _describe(path, self._input, self._session.get_outputs())

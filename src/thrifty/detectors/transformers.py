@@ -12,6 +12,7 @@ The encoder's places are cells of a grid that is stretched over the picture, edg
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from thrifty.types import Detections, Frame, Need
 THRESHOLD = 0.05
 """Boxes with a lower score are left out."""
 
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _CONFIG, _PROCESSOR, _WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 
 
@@ -339,6 +341,10 @@ def _check_folder(name: str) -> None:
     """Say what a folder lacks; a name that is no folder is that of a repository."""
     folder = Path(name)
     if not folder.is_dir():
+        if folder.is_file() or not _REPOSITORY.fullmatch(name):
+            raise DataError(
+                f"{name}: is no folder, nor a repository (ORG/NAME); give the folder that save_pretrained wrote"
+            )
         return
     missing = [part for part in (_CONFIG, _PROCESSOR, _WEIGHTS) if not (folder / part).is_file()]
     if missing == [_WEIGHTS] and any(folder.glob("*.bin")):

@@ -20,17 +20,13 @@ _NOTHING = Detections([], [])  # type: ignore[arg-type]
 
 
 def waiting(project: Project) -> Batch | None:
-    """The batch that was chosen and not sent yet, if there is one with frames that nobody has labelled."""
-    batches = project.store.batches()
-    if not batches or batches[-1].sent is not None:
-        return None
+    """The first batch that was chosen and not sent yet, if there is one with frames that nobody has labelled."""
     labels = project.store.labels()
-    open_ones = [
-        choice
-        for choice in project.store.choices(batches[-1].number)
-        if choice.record.id not in labels
-    ]
-    return batches[-1] if open_ones else None
+    for batch in project.store.batches():
+        choices = project.store.choices(batch.number) if batch.sent is None else []
+        if any(choice.record.id not in labels for choice in choices):
+            return batch
+    return None
 
 
 @dataclass(frozen=True, slots=True)

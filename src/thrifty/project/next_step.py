@@ -61,7 +61,8 @@ def next_step(project: Project) -> NextStep:
     judged = {one.model for one in store.evaluations()}
     if models and models[-1].number not in judged and _can_judge(project):
         return NextStep(Step.EVALUATE, f"{models[-1].name} is not judged yet")
-    return NextStep(Step.SELECT, "everything chosen is labelled")
+    so_far = "everything chosen is labelled" if store.batches() else "no batch is chosen yet"
+    return NextStep(Step.SELECT, so_far)
 
 
 def _to_label(project: Project, batch: Batch, left: int) -> str:

@@ -182,7 +182,7 @@ def _quoted(text: str) -> str:
 
 
 _TEMPLATE = """\
-# What this project is about. docs/projects.md lists every setting; each may be changed at any time.
+# What this project is about. docs/projects.md says what can be set; each may be changed at any time.
 name = {name}
 {elsewhere}
 [detector]
@@ -190,10 +190,10 @@ name = {name}
 
 [training]
 start_epochs = 50 # on the start labels
-epochs = 50       # on the labels of the pool, from the start weights
+epochs = 50       # on the labels of the pool, from the weights that the strategy says
 
 [selection]
-strategy = "thrifty" # as "divergence", and each model goes on from the one before
+strategy = "thrifty" # as "divergence", whose models begin at the start weights; of "thrifty" each goes on from the one before
 budget = 50  # frames of a batch
 shadow = 0.1 # share of them that chance draws, to judge the choice by
 

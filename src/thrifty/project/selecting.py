@@ -28,6 +28,7 @@ from thrifty.project.labelling import lessons, waiting
 from thrifty.project.models import ProjectDetector, current
 from thrifty.project.pictures import keep, kept_frames, stored
 from thrifty.project.project import Project
+from thrifty.project.settings import FILE
 from thrifty.project.sources import ids_of, labelled_sets, pools, sampling_of
 from thrifty.scored_pool import Engine, Looking, Scoring, Stopping, here, rows_of, score_pool
 from thrifty.selected_pool import HeldFrame, looking_back, select_frames
@@ -35,7 +36,7 @@ from thrifty.store.choice_file import ChosenRow, Earlier
 from thrifty.store.project.rows import Batch, Choice, Held, Label, Model, NewBatch, Role, Source
 from thrifty.store.score_file import job_of, unreadable_beside
 from thrifty.store.scored_frames import POOL, ScoredFrames, of_pool, read_scores
-from thrifty.strategies.catalogue import make_strategy
+from thrifty.strategies.catalogue import check_alone, make_strategy
 from thrifty.strategies.strategy import Columns, Labelled
 from thrifty.types import Detections, Frame, Need, Record, Unreadable
 
@@ -69,6 +70,7 @@ def select(
 
     Raises:
         BudgetError: The pools hold fewer frames than that.
+        RecipeError: The settings name no strategy, or one that recipes alone can use.
         DataError: There is no pool, or one cannot be read; or the store that holds the project's files does not take any.
     """
     unsent = waiting(project)
@@ -76,9 +78,13 @@ def select(
         return unsent, False
     project.claim_files()
     detector = current(project)
-    name = project.settings.selection.strategy if detector else WITHOUT_DETECTOR
     settings = project.settings
-    looking = Looking(make_strategy(name, settings, str(project.folder)), settings)
+    where = f"{project.folder / FILE}: selection.strategy"
+    strategy = make_strategy(settings.selection.strategy, settings, where)
+    check_alone(strategy, where)
+    if detector is None:
+        strategy = make_strategy(WITHOUT_DETECTOR, settings, where)
+    looking = Looking(strategy, settings)
     frames = _looked_at(project, detector, looking, stopping, engine)
     count = budget or settings.selection.budget
     number = len(project.store.batches()) + 1
@@ -89,7 +95,7 @@ def select(
     places = _records(frames, [one.row.id for one in picked.held])
     held = [_held(one, *place) for one, place in zip(picked.held, places, strict=True)]
     batch = NewBatch(
-        None if detector is None else detector.model.number, name, choices, held, found
+        None if detector is None else detector.model.number, strategy.name, choices, held, found
     )
     told = project.told("select", budget=count, more=more)
     return project.store.add_batch(batch, told), True

@@ -50,9 +50,11 @@ def add_pool(project: Project, path: Path | str, sampling: Sampling) -> bool:
         Whether anything is new.
 
     Raises:
-        DataError: The path is no pool.
+        DataError: The path is no pool, or holds no frame that can be read: every choice would fail at it.
     """
-    name = sampling.pool(path).place.name
+    pool = sampling.pool(path)
+    pool.check_readable()
+    name = pool.place.name
     options = {name: getattr(sampling, name) for name in _POOL}
     told = project.told("add pool", path=name, **options)
     return project.store.add_source(Role.POOL, name, options, "", told)

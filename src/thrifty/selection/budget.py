@@ -91,7 +91,7 @@ class Budget:
         """
         if self.costs is None and self.amount > candidates:
             raise BudgetError(
-                f"{self.amount:g} frames are to be chosen but only {candidates} are left; lower b or the number of cycles"
+                f"{self.amount:g} frames are to be chosen but only {candidates} are left; lower the budget, or the cycles of a recipe"
             )
         if self.costs is not None and self.amount > 0 and not self.frames:
             least = "no frame is left"

@@ -208,6 +208,17 @@ class ScoreFile:
             self._shards, self._rows, self._observed = self._shards + 1, [], []
         self._written = time.monotonic()
 
+    def give_up(self) -> str:
+        """Leave nothing at the path nor beside it, where no frame could be looked at.
+
+        Returns:
+            What was wrong with the first.
+        """
+        first = next(iter(self._shard_files()))
+        reason = str(_read(first, ["reason"])["reason"][0].as_py())
+        self._shards = 0
+        return reason
+
     def finish(self) -> Count:
         """Make one file of all shards, and list what could not be decoded."""
         self.flush()

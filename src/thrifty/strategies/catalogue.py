@@ -47,7 +47,7 @@ from thrifty.strategies.names import WHOLE_POOL
 from thrifty.strategies.ppal import Ppal
 from thrifty.strategies.random import Random
 from thrifty.strategies.scored import Pipeline
-from thrifty.strategies.strategy import Strategy, needs_of
+from thrifty.strategies.strategy import Strategy, members_of, needs_of
 from thrifty.strategies.surroundings import Surroundings
 from thrifty.strategies.whole_pool import WholePool
 from thrifty.types import FloatArray, Need
@@ -319,6 +319,25 @@ def make_strategy(name: str, settings: Settings, where: str) -> Strategy:
     if name not in factories:
         raise RecipeError(f"{where}: unknown strategy '{name}'; choose from {', '.join(factories)}")
     return factories[name](settings)
+
+
+def check_alone(strategy: Strategy, where: str) -> None:
+    """Refuse a strategy that means something among the arms of a recipe alone.
+
+    Args:
+        strategy: Which.
+        where: Who named it, for errors.
+
+    Raises:
+        RecipeError: It wants networks that nobody trains, or is there to be compared with.
+    """
+    if members_of([strategy]):
+        why = "asks several networks, which recipes alone train"
+    elif isinstance(strategy, WholePool | LargerBatches):
+        why = "is there for comparisons in recipes"
+    else:
+        return
+    raise RecipeError(f"{where}: strategy '{strategy.name}' {why}; choose another")
 
 
 def check_needs(strategy: Strategy, settings: Settings, gives: frozenset[Need]) -> None:

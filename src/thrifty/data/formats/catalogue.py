@@ -135,7 +135,7 @@ def _format(path: Path, name: str | None) -> Format:
     found = recognised(path)
     if not found:
         raise DataError(
-            f"{path}: annotations of no known format ({', '.join(FORMATS)}); check the path, or name the format"
+            f"{path}: annotations of no known format ({', '.join(FORMATS)}); check the path and what lies there"
         )
     return found[0]
 
