@@ -7,66 +7,57 @@ from __future__ import annotations
 
 import signal
 import sys
-from importlib import resources
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 import thrifty
 from thrifty.cli import adding, labelling
 from thrifty.cli import data as data_commands
 from thrifty.cli import project as project_commands
 from thrifty.cli.compare import compare
-from thrifty.cli.console import ConsoleProgress
 from thrifty.cli.cost import cost
-from thrifty.cli.engines import (
-    AddressOption,
-    Engine,
-    EngineOption,
-    Place,
-    WorkersOption,
-    cluster_at,
-    device_at,
-)
 from thrifty.cli.evaluate import evaluate
-from thrifty.cli.options import Device, DeviceOption, JobsOption, jobs_on
 from thrifty.cli.plan import plan
 from thrifty.cli.pool import look, score, select
+from thrifty.cli.run import recipes, run
 from thrifty.cli.study import study
 from thrifty.cli.ui import ui
-from thrifty.config import Recipe, load_recipe, parse_recipe
-from thrifty.errors import RecipeError, ThriftyError
+from thrifty.errors import ThriftyError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command()(evaluate)
-app.command()(compare)
-app.command()(cost)
-app.command()(plan)
-app.command()(study)
-for pool_command in (score, select, look):
-    app.command()(pool_command)
-for project_command in (
-    project_commands.init,
-    project_commands.status,
-    labelling.send,
-    labelling.collect,
-    project_commands.train,
-    project_commands.export,
-    project_commands.log,
-    project_commands.replay,
-    ui,
-):
-    app.command(rich_help_panel="A project")(project_command)
+for panel, commands in {
+    "A pool": (score, select, look),
+    "A project": (
+        project_commands.init,
+        labelling.send,
+        labelling.collect,
+        project_commands.train,
+        project_commands.status,
+        project_commands.export,
+        project_commands.log,
+        project_commands.replay,
+        ui,
+    ),
+    "Comparing strategies": (run, recipes, study, compare, evaluate, plan, cost),
+}.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 app.add_typer(
     adding.app,
     name="add",
     help="Add pools, labels and detectors.",
     rich_help_panel="A project",
 )
-app.add_typer(data_commands.app, name="data", help="Convert, check, show and split data sets.")
+app.add_typer(
+    data_commands.app,
+    name="data",
+    help="Convert, check, show and split data sets.",
+    rich_help_panel="Data",
+)
 
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What Typer raises of a command line that it cannot understand; it has no public name."""
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 
@@ -86,94 +77,12 @@ def _thrifty(
     """Find the frames worth labelling."""
 
 
-@app.command()
-def run(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            help="A recipe file (TOML), or the name of a built-in one: see `thrifty recipes`."
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for the results. Run the same command again to go on after a stop."
-        ),
-    ],
-    data: Annotated[
-        Path | None, typer.Option(envvar="THRIFTY_DATA", help="Folder that holds the data sets.")
-    ] = None,
-    jobs: JobsOption = None,
-    device: DeviceOption = Device.AUTO,
-    engine: EngineOption = Engine.LOCAL,
-    address: AddressOption = None,
-    workers: WorkersOption = None,
-) -> None:
-    """Run active learning from start weights to the finished page, against a simulated oracle."""
-    from thrifty.cli.table import summary_table
-    from thrifty.report.outcome import write_outcome
-    from thrifty.report.summary import summarize
-    from thrifty.study.run import execute, open_run
-
-    settings, text = find_recipe(recipe)
-    where = Place(engine, address, workers)
-    place = device_at(where, device)
-    with (
-        ConsoleProgress(Console(stderr=True)) as progress,
-        open_run(settings, text, out, data, place, progress) as opened,
-        cluster_at(where, device, jobs) as cluster,
-    ):
-        execute(opened, jobs_on(place, jobs), cluster=cluster)
-        outcome = write_outcome(opened, out)
-    Console().print(summary_table(summarize(outcome.content.points), len(settings.seeds)))
-    if len(settings.seeds) == 1:
-        typer.echo("one seed: nothing can be told of chance; repeat with more seeds")
-    for sentence in outcome.content.headroom[-1:]:
-        typer.echo(sentence)
-    for strategy, [sentence, *_] in outcome.content.findings.items():
-        typer.echo(f"{strategy}: {sentence}")
-    typer.echo(f"page: {outcome.page}")
-
-
-@app.command()
-def recipes() -> None:
-    """List the built-in recipes."""
-    for name in built_in_recipes():
-        settings, _ = find_recipe(name)
-        typer.echo(f"{name}: {settings.description}")
-
-
-def built_in_recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
-    entries = resources.files("thrifty").joinpath("recipes").iterdir()
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml")
-    )
-
-
-def find_recipe(name: str) -> tuple[Recipe, str]:
-    """A recipe by path or by built-in name, and its text.
-
-    Raises:
-        RecipeError: There is neither, or it is not a recipe.
-    """
-    path = Path(name)
-    if path.suffix == ".toml" or path.is_file():
-        return load_recipe(path)
-    if name not in built_in_recipes():
-        raise RecipeError(
-            f"{name}: no such file, nor a built-in recipe ({', '.join(built_in_recipes())})"
-        )
-    text = (
-        resources.files("thrifty").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
-    )
-    return parse_recipe(text, name), text
-
-
 def main() -> None:
-    """Run a command; errors that thrifty raises on purpose become one line and status 2."""
+    """Run a command; what is wrong with its options, and errors that thrifty raises on purpose, become one line and status 2."""
     try:
-        app()
+        status = app(standalone_mode=False)
+    except _UsageError as error:
+        sys.exit(_say_misused(error))
     except ThriftyError as error:
         sys.exit(_say(" ".join(str(error).split()), _BAD_INPUT))
     except OSError as error:
@@ -182,11 +91,21 @@ def main() -> None:
         sys.exit(_say(f"{where}{problem}; correct that and run the same command again", _BAD_INPUT))
     except KeyboardInterrupt:
         sys.exit(_say_stopped())
-    except SystemExit as done:
-        # The status that Typer gives to Ctrl-C, without a word.
-        if done.code == _INTERRUPTED:
-            _say_stopped()
-        raise
+    # The status that Typer gives to Ctrl-C, without a word.
+    if status == _INTERRUPTED:
+        _say_stopped()
+    sys.exit(status)
+
+
+def _say_misused(error: Any) -> int:  # noqa: ANN401 - a class without a public name
+    command = "thrifty" if error.ctx is None else error.ctx.command_path
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if not message:
+        # Who says nothing has been shown the help.
+        return _BAD_INPUT
+    # Typer's own checks of values, and those of the library beneath it.
+    message = message.replace("Value error, ", "")
+    return _say(f"{message}; see {command} --help", _BAD_INPUT)
 
 
 def _say_stopped() -> int:

@@ -63,7 +63,7 @@ def plan(
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Tell hours of machine and people for several sizes of a cycle, and the likely gain; measures this machine first."""
-    from thrifty.cli.main import find_recipe
+    from thrifty.cli.run import find_recipe
     from thrifty.evaluation.completion import Workload
     from thrifty.study.comparison import read_measurements
     from thrifty.study.planning import as_json as json_of

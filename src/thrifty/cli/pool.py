@@ -89,6 +89,10 @@ def score(
 ) -> None:
     """Score every frame of a pool: one row a frame, higher means more worth labelling."""
     from thrifty.config import ScoreSection
+    from thrifty.store.scored_frames import SUFFIX
+
+    if out.suffix.lower() != SUFFIX:
+        raise RunError(f"--out {out}: scores are a Parquet file; end the name in {SUFFIX}")
 
     _score(
         Pool(
