@@ -113,7 +113,22 @@ def test_intervals_hold_the_truth_as_often_as_they_say(count: int) -> None:
     for _ in range(200):
         low, high = interval(rng.normal(0.04, 0.05, count), rng)
         held += low <= 0.04 <= high
-    assert held / 200 >= 0.90
+    assert 0.90 <= held / 200 < 1
+
+
+def test_five_runs_have_the_interval_of_all_their_resamples() -> None:
+    values = np.array([0.074, 0.12, -0.03, 0.05, 0.02])
+    mean, error = values.mean(), values.std(ddof=1) / math.sqrt(5)
+    distances = []
+    for places in itertools.product(range(5), repeat=5):
+        drawn = values[list(places)]
+        spread = drawn.std(ddof=1) / math.sqrt(5)
+        if spread > 0:
+            distances.append((drawn.mean() - mean) / spread)
+    low, high = np.quantile(distances, [0.025, 0.975])
+    assert interval(values, RNG(0)) == pytest.approx(
+        (mean - high * error, mean - low * error), abs=0.03 * error
+    )
 
 
 def test_intervals_of_one_run_and_of_equal_runs() -> None:
@@ -207,4 +222,4 @@ def test_what_cannot_be_compared_is_refused(
 def test_the_same_seed_gives_the_same_interval() -> None:
     values = RNG(2).normal(size=6)
     assert compare(values, np.zeros(6), RNG(3)) == compare(values, np.zeros(6), RNG(3))
-    assert isinstance(compare(values, np.zeros(6), RNG(3)), Comparison)
+    assert compare(values, np.zeros(6), RNG(3)).low != compare(values, np.zeros(6), RNG(4)).low

@@ -20,7 +20,7 @@ class Curve:
     """What lowering the score threshold buys and costs.
 
     Attributes:
-        fppi: `M` float64, increasing; NaN where there are no images.
+        fppi: `M` float64, increasing; empty where there are no images.
         miss_rates: `M` float64 in [0, 1], non-increasing; NaN where there are no objects to miss.
         empty: Miss rate where nothing is detected: 1, or NaN where there are no objects.
     """
