@@ -82,16 +82,15 @@ class Looking:
             RunError: The strategy cannot choose by what it holds.
         """
         told = (job_of(path) or {}).get("score")
-        is_score = told is None or told.startswith(f"{DivergenceSettings.__name__}(")
-        if not self.views or (self.takes_any_score and is_score) or told == self.identity:
+        asked = None if told is None else _who_asked(told)
+        fits = self.takes_any_score if asked in {None, _SCORES} else asked == self.strategy.name
+        if fits or not self.views or told == self.identity:
             return
         whose = (
             "scores of no strategy of ours"
-            if told is None
-            else f"what '{told.split(' ')[0]}' asks of a detector"
+            if asked is None
+            else f"what '{asked}' asks of a detector"
         )
-        if is_score and told is not None:
-            whose = "scores of 'divergence'"
         raise RunError(
             f"{path}: holds {whose}, by which strategy '{self.strategy.name}' cannot choose; give the pool and --detector, or "
             "another --strategy"
@@ -105,6 +104,16 @@ class Looking:
         settings = self.settings
         common = surroundings(settings)
         return f"{self.strategy.name} {settings.score.model_dump_json()} {settings.selection.passes} {common!r}"
+
+
+_SCORES = "divergence"
+"""Who asked for scores by equations 1 to 5, whatever became of them afterwards."""
+
+
+def _who_asked(identity: str) -> str:
+    """The strategy of which this is the `Looking.identity`."""
+    is_divergence = identity.startswith(f"{DivergenceSettings.__name__}(")
+    return _SCORES if is_divergence else identity.split(" ", maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True)

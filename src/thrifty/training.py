@@ -137,7 +137,13 @@ def make_learner(
     kind = trainable(plan.detector, plan.settings)
     network = kind.network()
     if start is not None:
-        network.load_state_dict(start)
+        try:
+            network.load_state_dict(start)
+        except RuntimeError as error:
+            raise TrainingError(
+                "the weights to begin from are of another network than [detector] describes; put its settings back, or train the "
+                "start weights anew"
+            ) from error
     on_gpu = plan.device.startswith("cuda")
     # The layout in which a GPU multiplies matrices of half precision without turning them around first.
     network.to(plan.device, memory_format=torch.channels_last if on_gpu else None)  # type: ignore[call-overload]

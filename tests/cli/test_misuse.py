@@ -31,5 +31,5 @@ def test_what_is_wrong_is_one_line(words: tuple[str, ...], message: str) -> None
 
 def test_who_says_nothing_is_shown_the_commands() -> None:
     done = thrifty()
-    assert "Commands" in done.stdout + done.stderr
+    assert "A project" in done.stdout + done.stderr
     assert "thrifty: " not in done.stderr

@@ -119,9 +119,7 @@ def test_what_cannot_be_done_is_one_line(
     assert "not a detector" in thrifty("add", "detector", "nonsense", fails=True)
     for option in (("--strategy", "random"), ("--apart", 0), ("--detector", "x:y")):
         told = thrifty("select", "-b", 2, *option, fails=True)
-        assert (
-            f"{option[0]}: is for a pool that is given; in a project thrifty.toml says it" in told
-        )
+        assert f"{option[0]}: is for a pool that is given; a project has its own" in told
     thrifty("select", "-b", 2, "--device", "cpu")
     thrifty("select", "-b", 2, "--more", "--device", "cpu")
     assert "needs an address and a token" in thrifty("send", "--to", "label-studio", fails=True)

@@ -106,6 +106,10 @@ def test_the_whole_pool_is_labelled_in_one_cycle_and_told_apart(
     (line,) = [line for line in result.stdout.splitlines() if "whole-pool" in line]
     assert re.findall(r"\b30\b", line)
     page = (out / "report.html").read_text()
+    # Two seeds of a network that learned nothing: no strategy is ranked, on the page or beside it.
+    assert "Do labels matter?" in page
+    assert "Better, or chance?" not in page
+    assert "strategies are not ranked by miss rate" in result.stdout
     assert "what all labels of the pool together buy" in page
     assert "whole-pool, cycle 1" not in page
 

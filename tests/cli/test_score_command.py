@@ -270,6 +270,12 @@ def test_a_pool_of_which_nothing_can_be_decoded_is_an_error_and_leaves_nothing(
     assert everything(place) == before
 
 
+def test_scores_are_not_called_what_they_are_not(place: Path) -> None:
+    result = score(place, "--out", place / "scores.csv")
+    assert result.returncode == 2
+    assert "scores.csv: scores are a Parquet file; end the name in .parquet" in result.stderr
+
+
 def everything(place: Path) -> set[Path]:
     return {path for path in place.rglob("*") if "__pycache__" not in path.parts}
 

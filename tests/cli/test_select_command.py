@@ -343,8 +343,16 @@ def test_scores_are_only_chosen_from_by_a_strategy_that_asked_for_them(
         chosen(*given, "--out", tmp_path / f"{strategy}.csv")
     out = tmp_path / "again.csv"
     for file, strategy, message in (
-        ("divergence", "core-set", "holds scores of 'divergence', by which strategy 'core-set'"),
-        ("divergence", "entropy", "holds scores of 'divergence', by which strategy 'entropy'"),
+        (
+            "divergence",
+            "core-set",
+            "holds what 'divergence' asks of a detector, by which strategy 'core-set'",
+        ),
+        (
+            "divergence",
+            "entropy",
+            "holds what 'divergence' asks of a detector, by which strategy 'entropy'",
+        ),
         ("divergence", "divergence-mean", "by which strategy 'divergence-mean' cannot choose"),
         ("core-set", "divergence", "holds what 'core-set' asks of a detector, by which"),
         ("core-set", "farthest-first", "holds what 'core-set' asks of a detector, by which"),
@@ -363,7 +371,10 @@ def test_scores_are_only_chosen_from_by_a_strategy_that_asked_for_them(
         ("core-set", "guided-random"),
     ):
         path = tmp_path / f"{file}.scores.parquet"
-        chosen(path, "--strategy", strategy, "-b", 2, "--out", out)
+        # What is done with scores afterwards may be done otherwise.
+        chosen(path, "--strategy", strategy, "-b", 2, "--out", out, "--smoothing", 0)
+    absent = fails(tmp_path / "no.parquet", "--strategy", "bald", "-b", 2, "--out", out)
+    assert "no such file" in absent.lower()
 
 
 @pytest.mark.parametrize(
@@ -382,8 +393,10 @@ def test_what_means_something_in_recipes_alone_is_refused(
 
 
 def test_options_of_projects_are_refused_where_a_pool_is_given(
-    scores: Path, tmp_path: Path
+    scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for options in (("--more",), ("--minutes", 5)):
         told = fails(scores, "-b", 2, "--out", tmp_path / "chosen.csv", *options)
         assert f"{options[0]}: is for projects, and a pool is given; leave it out" in told
+    monkeypatch.setenv("THRIFTY_PROJECT", str(tmp_path))
+    chosen(scores, "-b", 2, "--out", tmp_path / "chosen.csv")

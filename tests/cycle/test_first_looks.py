@@ -1,16 +1,22 @@
 """Who looks at the pool together in the first cycle."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from thrifty.config import Recipe, parse_recipe
 from thrifty.cycle.looking import first_looks
-from thrifty.cycle.loop import whole_run
+from thrifty.cycle.loop import Branch, whole_run
+from thrifty.scoring.regions import RegionSettings
+from thrifty.scoring.uncertainty import Measure
 from thrifty.store.schema import Key
 from thrifty.strategies.catalogue import make_strategies
+from thrifty.strategies.doubt import PixelDoubt
+from thrifty.strategies.scored import Pipeline
 from thrifty.study.run import execute, open_run
 from thrifty.types import Need
+from thrifty.views import Members
 
 NAMES = ["divergence", "mc-dropout-0.5", "entropy", "bald", "mc-dropout-0.1", "random"]
 TEXT = f"""
@@ -43,19 +49,24 @@ def test_what_takes_long_is_shared_by_those_who_want_the_very_same(recipe: Recip
 def test_arms_follow_their_own_look_and_only_an_ensemble_needs_its_members(recipe: Recipe) -> None:
     chosen = recipe.selection.model_copy(update={"strategies": (*NAMES, "ensemble")})
     several = recipe.model_copy(update={"selection": chosen})
-    run = whole_run(several, make_strategies(several, frozenset(Need)))
-    [seed] = run.then
+    strategies = make_strategies(several, frozenset(Need))
+    smaller = PixelDoubt("trio", Measure.BALD, Members(3), RegionSettings(), Pipeline())
+    [seed] = whole_run(several, [*strategies, smaller]).then
     assert [task.stage for task in seed.tasks] == ["train", "evaluate"]
-    before = [[task.stage for task in look.tasks] for look in seed.then]
-    after = [[arm.tasks[0].key.strategy for arm in look.then] for look in seed.then]
-    assert after == [
+    *looks, members = seed.then
+
+    def arms(branches: Sequence[Branch]) -> list[list[str]]:
+        return [[arm.tasks[0].key.strategy for arm in look.then] for look in branches]
+
+    assert arms(looks) == [
         ["divergence", "entropy", "random"],
         ["mc-dropout-0.5", "bald"],
         ["mc-dropout-0.1"],
-        ["ensemble"],
     ]
-    assert [stages[:-1] for stages in before] == [[], [], [], ["train members"]]
-    assert before[0] == ["look"]
+    # However many looks ask several networks, they are trained once.
+    assert [task.stage for task in members.tasks] == ["train members"]
+    assert arms(members.then) == [["ensemble"], ["trio"]]
+    assert looks[0].tasks[0].stage == "look"
 
 
 def test_a_run_that_goes_on_elsewhere_says_so(

@@ -328,3 +328,9 @@ def test_it_needs_nobody_to_switch_gradients_off(tmp_path: Path) -> None:
     assert detector.detect(frames())
     for level in (*detector.class_maps(frames()).levels, detector.features(frames(), "last")):
         assert not level.requires_grad
+
+
+@pytest.mark.parametrize("name", ["nofolder", "./nofolder", "../models/none"])
+def test_a_name_of_neither_folder_nor_repository_is_refused_at_once(name: str) -> None:
+    with pytest.raises(DataError, match="is no folder, nor a repository"):
+        open_detector(f"hf:{name}", "cpu")

@@ -413,6 +413,26 @@ def test_batches_may_move_together(tmp_path: Path) -> None:
     assert len(collected.answers) == len(BATCH.tasks)
 
 
+def test_the_export_that_was_written_last_counts_whichever_folder_is_older(tmp_path: Path) -> None:
+    tool = FolderTool(tmp_path)
+    batch = assignment([task(still(1), 1, [(0, 0, 20, 80)])])
+    sent = tool.send(batch)
+    accept(tmp_path)
+    labels = tmp_path / batch.name / "labels"
+    export, *_ = labels.rglob("*.json")
+    for name in ("anna", "ben"):
+        (labels / name).mkdir()
+        shutil.copy(export, labels / name / "labels.json")
+    export.unlink()
+    text = (labels / "anna" / "labels.json").read_text()
+    moved = json.loads(text)
+    moved["annotations"][0]["bbox"] = [5, 5, 10, 10]
+    # Over her first file: her folder stays older than the other.
+    (labels / "anna" / "labels.json").write_text(json.dumps(moved))
+    os.utime(labels / "anna" / "labels.json", ns=(2**61, 2**61))
+    assert drawn(tool.collect(asked(sent, batch)))[ONE].boxes.tolist() == [[5, 5, 15, 15]]
+
+
 def test_a_folder_that_cannot_be_written_or_is_gone_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OracleError, match="file/batch-003.* cannot be used"):

@@ -214,3 +214,28 @@ def test_a_short_token_is_refused(pages: Served) -> None:
     assert done.stderr == (
         "thrifty: THRIFTY_TOKEN: has 8 characters; give 16 or more, hard to guess\n"
     )
+
+
+def test_behind_a_proxy_the_pages_take_labels_by_the_name_they_were_given(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    ids = with_a_batch(folder, tiny)
+    with served(folder, "--name", "labels.example", token=TOKEN) as address:
+        # Others come in by that name, so a token is asked for though the proxy is on this machine.
+        assert address.endswith(f"/?token={TOKEN}")
+        origin = address.partition("/?")[0]
+        place = f"{origin}/api/frames/{ids[0]}/label"
+        visit = httpx2.get(address, headers={"Host": "labels.example"}, timeout=30)
+        cookie = visit.headers["set-cookie"].partition(";")[0]
+        for host, sender, status in (
+            ("labels.example", "https://labels.example", 204),
+            (urlsplit(origin).netloc, "https://labels.example", 204),
+            ("labels.example", "https://elsewhere.example", 403),
+            ("elsewhere.example", "https://labels.example", 421),
+        ):
+            headers = {"Host": host, "Origin": sender, "Cookie": cookie}
+            answer = httpx2.put(place, content=drawn(), headers=headers, timeout=30)
+            assert answer.status_code == status, (host, sender, answer.text)
+        nobody = httpx2.get(origin, headers={"Host": "labels.example"}, timeout=30)
+        assert nobody.status_code == 401

@@ -87,7 +87,10 @@ def test_what_fails_and_what_dies_is_told(folder: Path) -> None:
 def test_another_process_at_work_is_waited_for(folder: Path) -> None:
     jobs = Jobs(folder, "cpu")
     with open_project(folder) as project, project.store.turn():
+        # Collecting waits for nobody, as on the command line.
         jobs.start(Order("collect"))
+        assert "nothing was sent to people yet" in str(finished(jobs).failure)
+        jobs.start(Order("evaluate"))
         [bar] = under_way(jobs).bars
         assert bar.what == "waiting for another process on this project"
-    assert "nothing was sent to people yet" in str(finished(jobs).failure)
+    assert "has no detector yet" in str(finished(jobs).failure)

@@ -45,6 +45,21 @@ def test_verdict_admits_chance_and_defeat() -> None:
     )
 
 
+def test_nobody_is_called_the_better_where_labels_do_not_matter() -> None:
+    points = [
+        synthetic.point(name, seed, 2, rate + 0.001 * seed, people, 60)
+        for name, rate, people in (("divergence", 0.30, 210), ("guided-random", 0.37, 100))
+        for seed in range(6)
+    ]
+    assert "which is no chance" in verdict(summarize(points))[0]
+    first, people = verdict(summarize(points), ranked=False)
+    assert first.endswith(
+        "divergence misses 0.30 of the people at one false positive per image, guided-random 0.37 (means of 6 seeds; that labels "
+        "matter on this set is not shown, so neither is called the better)."
+    )
+    assert people.startswith("Its chosen frames hold 2.10 times")
+
+
 def test_verdict_of_one_seed_says_so() -> None:
     assert "one seed, which shows no spread" in _verdict(seeds=(4,))
     assert "one seed, which shows no spread" in _verdict(seeds=(4,), strategies=("divergence",))

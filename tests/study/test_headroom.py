@@ -58,6 +58,12 @@ def test_one_seed_tells_nothing() -> None:
     assert room is not None
     assert math.isinf(room.gain.low)
     assert not room.is_there
+    assert "one seed" in room.sentences()[-1]
+    assert "inf" not in " ".join(room.sentences())
+
+
+def test_without_a_miss_rate_there_is_nothing_to_say() -> None:
+    assert headroom(run((0.1, math.nan), (0.6, 0.6))) is None
 
 
 @pytest.mark.parametrize("gone", ["whole-pool", "guided-random"])

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from thrifty.config import parse_recipe
-from thrifty.study.sets import describe, open_sets
+from thrifty.config import DetectorSection, StreetSource, parse_recipe
+from thrifty.data.rendered import open_street
+from thrifty.data.sources import Opened
+from thrifty.study.sets import Sets, describe, digest, open_sets
+from thrifty.study.studies import recipe_for
 
 
 def open_built_in(name: str, data: Path | None) -> dict[str, str]:
@@ -15,6 +18,18 @@ def open_built_in(name: str, data: Path | None) -> dict[str, str]:
     )
     recipe = parse_recipe(text, name)
     return describe(recipe, open_sets(recipe, data))
+
+
+def test_weights_to_begin_from_are_part_of_a_run(tmp_path: Path) -> None:
+    weights = tmp_path / "best.pt"
+    recipe = recipe_for("street")
+    begun = recipe.model_copy(update={"detector": DetectorSection(model=f"yolo:{weights}")})
+    drawn = Opened(*open_street(StreetSource(kind="street", look="dusk", drives=1)))
+    found = []
+    for content in (b"first", b"second", b"first"):
+        weights.write_bytes(content)
+        found.append(digest(begun, Sets(drawn, drawn, drawn)))
+    assert found[0] == found[2] != found[1]
 
 
 def test_pets09_reads_its_pool_from_the_video_file(real_data: Path) -> None:

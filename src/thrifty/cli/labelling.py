@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from thrifty.cli.project import ProjectOption, at_work, opened
+from thrifty.errors import OracleError
 
 
 class To(StrEnum):
@@ -53,10 +54,7 @@ def send(
 
     with at_work(project) as found:
         made = tools(out or found.folder / "batches", form.value, url)
-        sent = labelling.send(found, to.value, made)
-        typer.echo(sent_in_words(sent))
-        while sent is not None and labelling.waiting(found) is not None:
-            sent = labelling.send(found, to.value, made)
+        for sent in labelling.send_all(found, to.value, made):
             typer.echo(sent_in_words(sent))
 
 
@@ -72,3 +70,5 @@ def collect(project: ProjectOption = None) -> None:
             typer.echo(line, err=True)
         for line in collected_in_words(harvest):
             typer.echo(line)
+        if harvest.failed:
+            raise OracleError("; ".join(harvest.failed))

@@ -89,7 +89,7 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         problem = error.strerror or error
         sys.exit(_say(f"{where}{problem}; correct that and run the same command again", _BAD_INPUT))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(_say_stopped())
     # The status that Typer gives to Ctrl-C, without a word.
     if status == _INTERRUPTED:

@@ -262,9 +262,7 @@ def select(
 
     place = Place(engine, address, workers)
     if pool is None:
-        _refuse(
-            context, _OF_POOLS, "is for a pool that is given; in a project thrifty.toml says it"
-        )
+        _refuse(context, _OF_POOLS, "is for a pool that is given; a project has its own")
         select_batch(project, budget, minutes, out, device, place, more=more)
         return
     _refuse(context, _OF_PROJECTS, "is for projects, and a pool is given")
@@ -295,10 +293,11 @@ def select(
             threads=os.cpu_count() or 1,
         )
         _score(frames, detector, scores[0], looking, device, batch, 10.0, place)
+    scored = read_scores(*scores)
     for path in scores:
         looking.check_scores(path)
     try:
-        rows = select_frames(read_scores(*scores), budget, looking, known, seed=seed).rows
+        rows = select_frames(scored, budget, looking, known, seed=seed).rows
     except BudgetError as error:
         raise BudgetError(f"{pool}: {error}") from error
     write_choice(rows, out)

@@ -97,6 +97,7 @@ def study(
         }
         _check_alone(name, options)
         heading = others[name]
+        out.mkdir(parents=True, exist_ok=True)
         lines = _table_one(data) if name == TABLE else _time(out, device)
     else:
         chosen = find_study(name)
@@ -121,7 +122,6 @@ def study(
     for line in lines:
         typer.echo(line)
     text = out / f"{name}.md"
-    out.mkdir(parents=True, exist_ok=True)
     replace_file(text, ("\n\n".join([f"# {heading}", *lines]) + "\n").encode())
     typer.echo(f"text: {text}")
 

@@ -26,7 +26,9 @@ def ui(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = PORT,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="A name that browsers reach it by, if it is another; again for each."),
+        typer.Option(
+            help="A name that browsers reach it by through a proxy, with the port if it is not the usual one; again for each. Demands a token."
+        ),
     ] = None,
     device: DeviceOption = Device.AUTO,
     project: ProjectOption = None,
@@ -48,11 +50,13 @@ def ui(
         pass
     listening = _listen(host, port)
     port = listening.getsockname()[1]
-    token = None if _is_loopback(host) else _token()
-    hosts = frozenset(f"{one}:{port}".lower() for one in [*_names(host), *(name or ())])
-    shown = (name or [_names(host)[0]])[0]
-    address = f"http://{shown}:{port}/" + ("" if token is None else f"?token={token}")
-    typer.echo(f"{folder.name}: {address} (Ctrl-C stops)")
+    given = [one.lower() for one in name or ()]
+    # Whoever has a name for others lets others in, by a proxy on this machine if not directly.
+    token = None if _is_loopback(host) and not given else _token()
+    hosts = frozenset([*(f"{one}:{port}".lower() for one in [*_names(host), *given]), *given])
+    carried = "" if token is None else f"?token={token}"
+    for shown in [f"http://{_names(host)[0]}:{port}", *(f"https://{one}" for one in given)]:
+        typer.echo(f"{folder.name}: {shown}/{carried} (Ctrl-C stops)")
     config = uvicorn.Config(
         make_app(folder, hosts, token, device.value),
         log_level="warning",

@@ -53,19 +53,15 @@ def whole_run(recipe: Recipe, wanted: Sequence[Strategy]) -> Branch:
 
 def _of_seed(recipe: Recipe, seed: int, wanted: Sequence[Strategy]) -> Branch:
     """Training and judging the start weights that all strategies of a seed share; then nobody waits for what others want."""
-    looks = [
-        Branch(
-            [Task(Key(seed), stage) for stage in _before(look, together)],
-            [Branch(_cycles(recipe, seed, strategy)) for strategy in together],
-        )
-        for look, together in first_looks(wanted).items()
-    ]
-    return Branch([Task(Key(seed), stage) for stage in ("train", "evaluate")], looks)
-
-
-def _before(look: str, together: Sequence[Strategy]) -> list[str]:
-    """The stages between the start weights and the cycles of strategies that look together."""
-    return ["train members", look] if members_of(together) else [look]
+    alone: list[Branch] = []
+    with_members: list[Branch] = []
+    for look, together in first_looks(wanted).items():
+        arms = [Branch(_cycles(recipe, seed, strategy)) for strategy in together]
+        kind = with_members if members_of(together) else alone
+        kind.append(Branch([Task(Key(seed), look)], arms))
+    if with_members:
+        alone.append(Branch([Task(Key(seed), "train members")], with_members))
+    return Branch([Task(Key(seed), stage) for stage in ("train", "evaluate")], alone)
 
 
 def _cycles(recipe: Recipe, seed: int, strategy: Strategy) -> list[Task]:

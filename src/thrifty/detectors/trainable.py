@@ -125,7 +125,7 @@ def trainable(settings: DetectorSection, training: TrainingSection = _USUAL) -> 
 
 
 def begins_from(settings: DetectorSection) -> str:
-    """The files whose weights training begins from, by their content; empty where weights are fresh or published.
+    """The files whose weights training begins from, by their content; empty where there are none, as of fresh weights.
 
     Raises:
         CapabilityError: As `trainable`.

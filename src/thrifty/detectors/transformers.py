@@ -34,7 +34,7 @@ from thrifty.types import Detections, Frame, Need
 THRESHOLD = 0.05
 """Boxes with a lower score are left out."""
 
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _CONFIG, _PROCESSOR, _WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 
 

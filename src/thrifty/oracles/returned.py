@@ -35,7 +35,7 @@ def collect_folder(folder: Path, asked: Asked, frames: SentFrames) -> Collected:
         OracleError: The folder is gone, or what lies in `labels/` cannot be read, or is of pictures of another size.
     """
     if not (folder / IMAGES).is_dir():
-        raise OracleError(f"{folder}: the batch is gone; restore the folder, or send it again")
+        raise OracleError(f"{folder}: the batch is gone; put the folder back")
     gathered = Gathered(asked, frames)
     with told(folder):
         for path, dataset in _exports(folder / LABELS, frames):
@@ -48,10 +48,10 @@ def _exports(labels: Path, frames: SentFrames) -> Iterator[tuple[Path, Dataset]]
     if not labels.is_dir():
         return
     none = True
-    for path in _sources(labels, frames):
+    for path in sorted(_sources(labels, frames), key=_written):
         if path.suffix.lower() == ".zip":
             with _named(path), unpacked(path) as inner:
-                for place in _sources(inner, frames):
+                for place in sorted(_sources(inner, frames), key=_written):
                     with _named(path, inner):
                         yield path, _read(place, frames)
                     none = False
@@ -83,9 +83,15 @@ def _sources(place: Path, frames: SentFrames) -> Iterator[Path]:
     elif label_files(place, frames) or recognised(place):
         yield place
     else:
-        for child in sorted(place.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        for child in place.iterdir():
             if not child.name.startswith("."):
                 yield from _sources(child, frames)
+
+
+def _written(path: Path) -> tuple[int, str]:
+    """When a source was written last: what changes in a folder's files does not change the folder."""
+    files = [path, *(one for one in path.rglob("*") if one.is_file())] if path.is_dir() else [path]
+    return max(one.stat().st_mtime_ns for one in files[1:] or files), str(path)
 
 
 def _read(path: Path, frames: SentFrames) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image as Pillow
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -20,6 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from thrifty.data.stills import decode_picture
 from thrifty.errors import CapabilityError, DataError, RunError, ThriftyError
 from thrifty.pages.guard import Guard, TooLarge
 from thrifty.pages.jobs import Jobs, Order
@@ -51,6 +54,12 @@ _KINDS = {
 }
 _FRESH = {"Cache-Control": "no-store"}
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+def _as_png(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Pillow.fromarray(decode_picture("picture", io.BytesIO(content))).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 class _Box(msgspec.Struct, forbid_unknown_fields=True):
@@ -203,11 +212,11 @@ class Pages:
         with self._project() as project:
             choice = drawing.chosen(project.store.choices(), request.path_params["record"])
             picture = kept_frames(project).picture(choice.record)
-        return Response(
-            picture.content,
-            media_type=_KINDS.get(picture.suffix.lower(), "application/octet-stream"),
-            headers=_FOREVER,
-        )
+        kind = _KINDS.get(picture.suffix.lower())
+        if kind is None:
+            # Browsers do not show every kind of picture that a pool may hold.
+            return Response(_as_png(picture.content), media_type="image/png", headers=_FOREVER)
+        return Response(picture.content, media_type=kind, headers=_FOREVER)
 
     def easel(self, request: Request) -> Response:
         """What the editor needs of a frame."""

@@ -7,6 +7,7 @@ these pages, none may be larger than a label needs, and where others can reach t
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -37,7 +38,7 @@ class Guard:
 
     Attributes:
         app: What lies behind it.
-        hosts: Names the server goes by, with the port, as browsers write them.
+        hosts: Names the server goes by, as browsers write them: with the port, but for that of the scheme.
         token: What a request must carry, in the cookie that a visit to `/?token=...` sets; `None` where only this machine
             can ask.
     """
@@ -68,7 +69,7 @@ class Guard:
             asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
             if _equal(asked, self.token):
                 return _welcome(self.token)
-            if not _equal(_cookie(headers), self.token):
+            if not _equal(_cookie(headers, _cookie_of(self.token)), self.token):
                 return _said(
                     401, "open the address that `thrifty ui` printed; it carries the token"
                 )
@@ -84,16 +85,21 @@ class Guard:
         if site is not None and site != "same-origin":
             return False
         origin = headers.get("origin")
-        return origin is not None and urlsplit(origin).netloc.lower() == headers["host"].lower()
+        return origin is not None and urlsplit(origin).netloc.lower() in self.hosts
 
 
 def _equal(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 
-def _cookie(headers: Headers) -> str:
+def _cookie_of(token: str) -> str:
+    """Its name: browsers do not keep the cookies of several ports of one machine apart."""
+    return f"{COOKIE}-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+
+
+def _cookie(headers: Headers, name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
     return "" if found is None else found.value
@@ -102,7 +108,7 @@ def _cookie(headers: Headers) -> str:
 def _welcome(token: str) -> Response:
     # The address bar, history and logs of proxies should not keep the token.
     answer = RedirectResponse("/", status_code=303)
-    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+    answer.set_cookie(_cookie_of(token), token, httponly=True, samesite="strict")
     return answer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from thrifty.errors import RunError
+from thrifty.errors import OracleError, RunError
 from thrifty.pages.jobs import Command, Order
 from thrifty.progress import Progress
 from thrifty.project import wording
@@ -14,7 +14,7 @@ from thrifty.project.project import Project, open_project
 
 
 def obey(folder: Path, device: str, order: Order, progress: Progress) -> Iterator[str]:
-    """Do what an order says, when it is this process's turn, and say line by line what was done.
+    """Do what an order says, long work when it is this process's turn, and say line by line what was done.
 
     Args:
         folder: The project's.
@@ -33,6 +33,9 @@ def obey(folder: Path, device: str, order: Order, progress: Progress) -> Iterato
             told = "waiting for another process on this project"
             waiting.enter_context(progress(told, 0, ""))
 
+        if order.command in _AT_ANY_TIME:
+            yield from act(project, order)
+            return
         with project.store.turn(wait):
             waiting.close()
             yield from act(project, order)
@@ -51,6 +54,8 @@ def _collect(project: Project, _order: Order) -> Iterator[str]:
     harvest = collect(project, tools(project.folder / "batches"))
     yield from wording.left_out_in_words(harvest)
     yield from wording.collected_in_words(harvest)
+    if harvest.failed:
+        raise OracleError("; ".join(harvest.failed))
 
 
 def _evaluate(project: Project, _order: Order) -> Iterator[str]:
@@ -73,10 +78,10 @@ def _select(project: Project, order: Order) -> Iterator[str]:
 
 def _send(project: Project, order: Order) -> Iterator[str]:
     from thrifty.oracles.catalogue import tools
-    from thrifty.project.labelling import send
+    from thrifty.project.labelling import send_all
 
     made = tools(project.folder / "batches")
-    yield wording.sent_in_words(send(project, order.to, made))
+    yield from map(wording.sent_in_words, send_all(project, order.to, made))
 
 
 def _train(project: Project, _order: Order) -> Iterator[str]:
@@ -85,6 +90,7 @@ def _train(project: Project, _order: Order) -> Iterator[str]:
     yield wording.trained_in_words(train(project))
 
 
+_AT_ANY_TIME = frozenset({"collect"})
 _COMPUTING = frozenset({"evaluate", "select", "train"})
 _COMMANDS: Mapping[Command, Callable[[Project, Order], Iterator[str]]] = {
     "collect": _collect,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from thrifty.errors import RunError
+from thrifty.errors import OracleError, RunError
 from thrifty.oracles.tool import Answer, Asked, Assignment, LabellingTool, Reference, Sent, Task
 from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project
@@ -52,7 +52,7 @@ def lessons(project: Project) -> dict[str, Label]:
 
 
 def send(project: Project, tool: str, tools: Tools) -> Dispatch | None:
-    """Give the batch that waits to people; what an earlier attempt has sent is not sent again.
+    """Give the first batch that waits to people; what an earlier attempt has sent is not sent again.
 
     Args:
         project: Whose.
@@ -72,6 +72,13 @@ def send(project: Project, tool: str, tools: Tools) -> Dispatch | None:
     told = project.told("send", tool=tool, batch=batch.number)
     project.store.mark_sent(batch.number, tool, sent.reference, sent.tasks, told)
     return Dispatch(batch, len(sent.tasks), [str(value) for value in sent.reference.values()])
+
+
+def send_all(project: Project, tool: str, tools: Tools) -> Iterator[Dispatch | None]:
+    """Give every batch that waits to people, the first first; a single `None` if none does. Raises as `send`."""
+    yield send(project, tool, tools)
+    while waiting(project) is not None:
+        yield send(project, tool, tools)
 
 
 def assignment(project: Project, batch: Batch) -> Assignment:
@@ -104,19 +111,22 @@ class Harvest:
         new: Labels that are new, or other than before.
         labelled: Of every batch that was sent, how many of its frames are labelled, and how many there are.
         left_out: What was drawn and cannot be taken, in words: a phrase, and how many.
+        failed: Why nothing came of batches that could not be asked about, each reason once.
     """
 
     new: int
     labelled: Mapping[str, tuple[int, int]]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    failed: Sequence[str] = ()
 
 
 def collect(project: Project, tools: Tools) -> Harvest:
     """Bring back what people have finished of all batches that were sent; doing it twice changes nothing.
 
+    A batch that is gone at its tool, or whose tool cannot be reached or understood, does not keep the others back.
+
     Raises:
-        OracleError: A tool cannot be reached, or answers what cannot be understood; the batches before are kept.
-        RunError: Nothing was sent.
+        RunError: Nothing was sent, or a tool's address or token is missing.
     """
     sent = [batch for batch in project.store.batches() if batch.tool is not None]
     if not sent:
@@ -125,9 +135,14 @@ def collect(project: Project, tools: Tools) -> Harvest:
         )
     new, labelled = 0, {}
     left_out: Counter[str] = Counter()
+    failed: dict[str, None] = {}
     for batch in sent:
         asked = _asked(project, batch)
-        collected = tools(str(batch.tool), asked.sent.reference).collect(asked)
+        try:
+            collected = tools(str(batch.tool), asked.sent.reference).collect(asked)
+        except OracleError as error:
+            failed[str(error)] = None
+            continue
         labels = [
             _label(answer, str(batch.tool))
             for answer in collected.answers
@@ -136,7 +151,7 @@ def collect(project: Project, tools: Tools) -> Harvest:
         new += project.store.add_labels(labels, project.told("collect", batch=batch.number))
         left_out.update(collected.left_out)
         labelled[batch.name] = (len(labels), len(asked.records))
-    return Harvest(new, labelled, left_out)
+    return Harvest(new, labelled, left_out, tuple(failed))
 
 
 def _asked(project: Project, batch: Batch) -> Asked:

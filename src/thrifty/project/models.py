@@ -14,7 +14,7 @@ from thrifty.chance import stage_seed
 from thrifty.data.frames import CachedFrames, FrameLoader, JoinedFrames
 from thrifty.data.sources import Opened
 from thrifty.data.stills import content_hash
-from thrifty.detectors.catalogue import identify, open_detector
+from thrifty.detectors.catalogue import absolute, identify, open_detector
 from thrifty.detectors.checked import CheckedDetector
 from thrifty.detectors.paper import Weights, load_weights, save_weights
 from thrifty.detectors.protocol import Detector
@@ -71,8 +71,13 @@ class ProjectDetector:
             DataError: Its file is gone or has changed.
             CapabilityError: What it needs is not installed.
         """
-        if self.model.form is not None:
-            return open_detector(self.model.form, device)
+        form = self.model.form
+        if form is not None:
+            if identify(form) != self.model.digest:
+                raise DataError(
+                    f"{form}: has changed since it was added; put it back, or add it again as it is now"
+                )
+            return open_detector(form, device)
         settings = self.settings
         kind = trainable(settings.detector, settings.training)
         weights = load_weights(self.file)
@@ -123,6 +128,7 @@ def add_detector(project: Project, form: str, classes: Sequence[int] | None) -> 
         raise DataError(
             f"{form}: {len(classes)} of its classes are named and the project has {wanted}; name one for each"
         )
+    form = absolute(form)
     open_detector(form, project.device)
     chosen = None if classes is None else tuple(classes)
     model = Model(0, "", form, chosen, None, identify(form), None, 0.0)
@@ -152,7 +158,13 @@ def alone(
     return fit(plan, CachedFrames(frames), examples, start, progress, earlier)
 
 
-def train(project: Project, *, fresh: bool = False, trainer: Trainer = alone) -> Model | None:
+def train(
+    project: Project,
+    *,
+    fresh: bool = False,
+    trainer: Trainer = alone,
+    labels: Mapping[str, Label] | None = None,
+) -> Model | None:
     """Train what the labels ask for: the start weights, or the next model from them on the labels of the pool.
 
     As in the paper, each model begins from the weights that the start labels made, or from the model before if the project's
@@ -162,6 +174,7 @@ def train(project: Project, *, fresh: bool = False, trainer: Trainer = alone) ->
         project: Whose.
         fresh: Train the start weights again.
         trainer: Who does it.
+        labels: What is learned from, by record id; all labels that count if left out.
 
     Returns:
         The new model, or `None` where nothing has changed since the last.
@@ -175,7 +188,7 @@ def train(project: Project, *, fresh: bool = False, trainer: Trainer = alone) ->
     sets = labelled_sets(project, Role.START)
     if sets and (start is None or fresh):
         return _train_start(project, sets, trainer, fresh=fresh)
-    labels = lessons(project)
+    labels = lessons(project) if labels is None else dict(sorted(labels.items()))
     numbers = sorted(label.number for label in labels.values())
     trained = [model for model in project.store.models() if model.file is not None]
     if trained and project.store.lessons(trained[-1].number) == numbers:

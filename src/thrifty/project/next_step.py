@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from thrifty.project.labelling import lessons, waiting
+from thrifty.project.labelling import lessons
 from thrifty.project.project import Project
 from thrifty.store.project.rows import Batch, Role
 
@@ -51,9 +51,7 @@ def next_step(project: Project) -> NextStep:
     for batch in store.batches():
         left = [one for one in store.choices(batch.number) if one.record.id not in labels]
         if left:
-            return NextStep(
-                Step.LABEL, _to_label(project, batch, len(left)), batch, left[0].record.id
-            )
+            return NextStep(Step.LABEL, _to_label(batch, len(left)), batch, left[0].record.id)
     numbers = sorted(label.number for label in lessons(project).values())
     trained = [model for model in models if model.file is not None]
     if numbers and not (trained and store.lessons(trained[-1].number) == numbers):
@@ -65,13 +63,10 @@ def next_step(project: Project) -> NextStep:
     return NextStep(Step.SELECT, so_far)
 
 
-def _to_label(project: Project, batch: Batch, left: int) -> str:
+def _to_label(batch: Batch, left: int) -> str:
     frames = "1 frame" if left == 1 else f"{left} frames"
-    unsent = waiting(project)
-    if unsent is not None and unsent.number == batch.number:
+    if batch.sent is None:
         return f"{frames} of {batch.name} wait to be labelled, here or, once sent, elsewhere"
-    if batch.tool is None:
-        return f"{frames} of {batch.name} wait to be labelled"
     return f"{frames} of {batch.name} wait to be labelled, here or in {batch.tool}"
 
 

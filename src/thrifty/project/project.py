@@ -14,13 +14,14 @@ Where the settings name a store for files, the last three are copies of what thi
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thrifty.errors import RunError
+from thrifty.errors import RecipeError, RunError
 from thrifty.files import replace_file
 from thrifty.progress import Progress, silent
 from thrifty.project.artifacts import FRAMES, MODELS, SCORES, Artifacts, check_store
@@ -130,7 +131,7 @@ def open_project(
         alone: Keep its memory and its files in its folder, whatever database and store the settings name.
 
     Raises:
-        RecipeError: Its settings are wrong.
+        RecipeError: Its settings are wrong, or name other classes than those that its labels are of.
         CapabilityError: The driver of its database is not installed.
         RunError: Its database cannot be used.
     """
@@ -142,9 +143,25 @@ def open_project(
         folder.absolute(), None if alone or settings.files is None else check_store(settings.files)
     )
     try:
-        yield Project(folder, settings, text, ProjectStore(database), artifacts, progress, device)
+        store = ProjectStore(database)
+        _check_classes(folder, settings, store.last_settings())
+        yield Project(folder, settings, text, store, artifacts, progress, device)
     finally:
         database.close()
+
+
+def _check_classes(folder: Path, settings: ProjectSettings, before: str | None) -> None:
+    """Labels and weights know classes by their places, so classes may be added at the end alone.
+
+    Raises:
+        RecipeError: Others stand in these places now.
+    """
+    known = () if before is None else tuple(tomllib.loads(before)["detector"]["classes"])
+    if settings.classes[: len(known)] != known:
+        raise RecipeError(
+            f"{folder / FILE}: detector.classes began with {', '.join(known)} so far, and labels know them by their places; put "
+            "these first again, and new ones behind them"
+        )
 
 
 def memory_of(folder: Path, settings: ProjectSettings) -> Holder:
@@ -182,7 +199,8 @@ def _quoted(text: str) -> str:
 
 
 _TEMPLATE = """\
-# What this project is about. docs/projects.md says what can be set; each may be changed at any time.
+# What this project is about. docs/projects.md says what can be set. Each may be changed at any time, but
+# classes: these may only be added, at the end.
 name = {name}
 {elsewhere}
 [detector]

@@ -96,8 +96,17 @@ def _collect(project: Project, copy: Project, _arguments: Arguments, event: Even
     )
 
 
-def _train(_project: Project, copy: Project, arguments: Arguments, _event: Event) -> None:
-    models.train(copy, fresh=arguments["fresh"])
+def _train(project: Project, copy: Project, arguments: Arguments, event: Event) -> None:
+    # Labels that came in while it trained stand before it in the log, and were not learned from.
+    made = next(one for one in project.store.models() if one.digest == event.outcome["model"])
+    numbers = set(project.store.lessons(made.number))
+    learned = {_said(label) for label in project.store.history() if label.number in numbers}
+    labels = {label.record_id: label for label in copy.store.history() if _said(label) in learned}
+    models.train(copy, fresh=arguments["fresh"], labels=labels)
+
+
+def _said(label: Label) -> tuple[str, str]:
+    return label.record_id, digest_of(label)
 
 
 _AGAIN: Mapping[str, Callable[[Project, Project, Arguments, Event], None]] = {

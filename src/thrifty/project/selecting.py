@@ -172,7 +172,7 @@ def _picked(
             f"{project.folder}: {count} frames are asked for and {len(left)} are left to choose from; lower --budget, or add "
             "a pool"
         )
-    shadow = _drawn(left, _share(project.settings.selection.shadow, count), seed)
+    shadow = _drawn(left, project.settings.selection.by_chance(count), seed)
     drawn = {record.id for record in shadow.records()}
     seen = {choice.record.id: _as_candidate(frames, choice) for choice in chosen}
     earlier = _earlier(list(seen.values()))
@@ -192,11 +192,6 @@ def _picked(
     # Mixed, so that nobody who labels can tell one kind from the other.
     order = np.random.default_rng(stage_seed(seed, 0, "order")).permutation(len(rows))
     return _Picked([rows[place] for place in order], selected.held)
-
-
-def _share(share: float, count: int) -> int:
-    """Frames that chance draws: rounded up, so that even small batches have one, but never all."""
-    return min(count - 1, int(np.ceil(share * count - 1e-9)))
 
 
 def _drawn(left: ScoredFrames, count: int, seed: int) -> ScoredFrames:
@@ -253,8 +248,11 @@ def _labelled(project: Project, looking: Looking, records: Mapping[str, Record])
     drawn = [*start, *(label.drawn for label in labels.values())]
     kinds = np.concatenate([np.zeros(0, np.int64), *(one.classes[~one.ignore] for one in drawn)])
     instances = np.bincount(kinds, minlength=len(project.settings.classes))
+    if not looking_back(looking):
+        # What is chosen holds its neighbours back, labelled or not.
+        return Labelled(list(records.values()), {}, {}, instances)
     chosen = [records[record_id] for record_id in labels]
-    columns = _seen_again(project, looking, labels) if looking_back(looking) and labels else {}
+    columns = _seen_again(project, looking, labels) if labels else {}
     return Labelled(chosen, columns, {}, instances)
 
 

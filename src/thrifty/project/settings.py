@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from pathlib import Path
@@ -43,6 +44,10 @@ class ProjectSelection(ChoosingSection):
     budget: PositiveInt = 50
     strategy: str = "thrifty"
     shadow: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+
+    def by_chance(self, count: int) -> int:
+        """Of so many frames those that chance draws: rounded up, so that even small batches have one, but never all."""
+        return min(count - 1, math.ceil(self.shadow * count - 1e-9))
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -50,12 +50,23 @@ def add_pool(project: Project, path: Path | str, sampling: Sampling) -> bool:
         Whether anything is new.
 
     Raises:
-        DataError: The path is no pool, or holds no frame that can be read: every choice would fail at it.
+        DataError: The path is no pool, or holds no frame that can be read: every choice would fail at it. Or frames of it were
+            chosen when it was sampled otherwise.
     """
     pool = sampling.pool(path)
-    pool.check_readable()
+    # A video must be read, from a store even copied, before its first frame is there.
+    with project.progress(f"{path}: looking for a frame", 1, "frames") as step:
+        pool.check_readable()
+        step()
     name = pool.place.name
     options = {name: getattr(sampling, name) for name in _POOL}
+    known = {one.path: one for one in project.store.sources(Role.POOL)}.get(name)
+    chosen = known and any(one.pool == known.number for one in project.store.choices())
+    if known and chosen and dict(known.options) != options:
+        raise DataError(
+            f"{name}: frames of it were chosen as it was sampled, and lie at other places now; add it as it was, or its files by "
+            "another path"
+        )
     told = project.told("add pool", path=name, **options)
     return project.store.add_source(Role.POOL, name, options, "", told)
 
@@ -72,7 +83,7 @@ def add_labelled(project: Project, role: Role, source: FilesSource) -> bool:
         Whether anything is new.
 
     Raises:
-        DataError: The set cannot be read, holds nothing, or shares frames with the other set.
+        DataError: The set cannot be read, holds nothing, shares frames with the other set, or is to judge by frames that were chosen.
     """
     options = source.model_dump(mode="json", exclude_defaults=True)
     opened = _open(project, source)
@@ -84,6 +95,12 @@ def add_labelled(project: Project, role: Role, source: FilesSource) -> bool:
         raise DataError(
             f"{source.annotations}: {len(shared)} of its frames are in the {other} set too (one is {min(shared)}), so the "
             "test would be learnt by heart; separate them"
+        )
+    learned = set(opened.labels) & {one.record.id for one in project.store.choices()}
+    if role is Role.TEST and learned:
+        raise DataError(
+            f"{source.annotations}: {len(learned)} of its frames were chosen to be labelled and learned from (one is "
+            f"{min(learned)}), so the test would be learnt by heart; separate them"
         )
     told = project.told(f"add {role}", path=source.annotations, options=options)
     return project.store.add_source(role, source.annotations, options, digest(opened), told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -104,8 +105,8 @@ def standing(project: Project) -> Standing:
     store = project.store
     labels, choices = store.labels(), store.choices()
     cost, recorded = cost_model(project, labels)
-    models = [_model(project, model, cost) for model in store.models()]
-    names = project.settings.classes
+    models = _models(project, cost)
+    names, selection = project.settings.classes, project.settings.selection
     drawn = [label.drawn for label in labels.values()]
     return Standing(
         [_batch(batch, choices, labels) for batch in store.batches()],
@@ -116,19 +117,19 @@ def standing(project: Project) -> Standing:
         cost,
         recorded,
         savings(project, choices, labels),
-        outlook(models, project.settings.selection.budget),
+        outlook(models, selection.budget - selection.by_chance(selection.budget)),
     )
 
 
 def cost_model(project: Project, labels: Mapping[str, Label]) -> tuple[CostModel, int]:
-    """What labels cost, by recorded times where they tell, else by the settings; and how many times there are."""
+    """What labels cost, by recorded times where they tell, else by the settings; and how many times it is from."""
     timed = [label for label in labels.values() if label.seconds is not None]
     try:
         fitted = fit_cost_model(
             [len(label.drawn) for label in timed], [label.seconds or 0.0 for label in timed]
         )
     except DataError:
-        return project.settings.cost.model, len(timed)
+        return project.settings.cost.model, 0
     return fitted.model, len(timed)
 
 
@@ -160,6 +161,7 @@ def savings(
     done = [choice for choice in choices if choice.record.id in labels]
     mixed = {choice.batch for choice in done if choice.shadow}
     done = [choice for choice in done if choice.batch in mixed]
+    seen_by = {batch.number: batch.model for batch in project.store.batches()}
     found = project.store.found(choice.record.id for choice in done)
     classes = len(project.settings.classes)
     taught: dict[str, dict[bool, list[float]]] = {
@@ -169,6 +171,9 @@ def savings(
     for choice in done:
         drawn = labels[choice.record.id].drawn
         taught["objects"][choice.shadow].append(len(drawn.objects))
+        if seen_by[choice.batch] is None:
+            # Nobody has looked, so nobody was mistaken.
+            continue
         seen = found.get(choice.record.id, Detections(np.zeros((0, 4)), np.zeros(0)))
         taught["mistakes"][choice.shadow].append(mistakes(seen, drawn, classes))
     told = {}
@@ -213,13 +218,18 @@ def _batch(batch: Batch, choices: Sequence[Choice], labels: Mapping[str, Label])
     )
 
 
-def _model(project: Project, model: Model, cost: CostModel) -> ModelStanding:
-    learned = set(project.store.lessons(model.number))
-    history = [label for label in project.store.history() if label.number in learned]
-    figures = {one.data: one for one in project.store.evaluations() if one.model == model.number}
-    return ModelStanding(
-        model, len(history), sum(seconds_of(label, cost) for label in history), figures
-    )
+def _models(project: Project, cost: CostModel) -> list[ModelStanding]:
+    store = project.store
+    seconds = {label.number: seconds_of(label, cost) for label in store.history()}
+    figures: dict[int, dict[str, Evaluation]] = defaultdict(dict)
+    for one in store.evaluations():
+        figures[one.model][one.data] = one
+    told = []
+    for model in store.models():
+        learned = store.lessons(model.number)
+        taken = sum(seconds[number] for number in learned)
+        told.append(ModelStanding(model, len(learned), taken, figures[model.number]))
+    return told
 
 
 def _class(name: str, counts: Sequence[int]) -> ClassStanding:

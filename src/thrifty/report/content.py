@@ -93,6 +93,7 @@ class Content:
         passed_over_counts: How many were held back in all, per strategy, cycle and rule.
         unreadable: Frames that could not be decoded, with the role of their set (start, pool, test).
         findings: Each strategy beside the reference, in sentences; empty without a reference, and where labels were not shown to matter.
+        ranked: Whether strategies are compared by miss rate: not where labels were not shown to matter.
         headroom: Whether labels matter on this set, in sentences; empty where the whole pool is not in the run.
         facts: Label and value pairs: sizes of the sets, b, cycles, machine, wall time.
         versions: Package and version.
@@ -115,6 +116,7 @@ class Content:
     seeds: Sequence[int]
     recipe: str
     findings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ranked: bool = True
     headroom: Sequence[str] = ()
     along: Axis = Axis.FRAMES
     cost: CostModel = field(default_factory=CostModel)

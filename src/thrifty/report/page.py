@@ -33,7 +33,7 @@ def render(content: Content) -> str:
     return environment.get_template("page.html.j2").render(
         content=content,
         summary=summary,
-        verdict=verdict(summary),
+        verdict=verdict(summary, ranked=content.ranked),
         charts=[(chart, Markup(chart.svg)) for chart in drawn],  # noqa: S704 - our own SVG
         colour=lambda strategy: figures.colour(summary, strategy),
         chosen=chosen_groups(content.chosen, top),

@@ -15,13 +15,20 @@ PAPER_RATIO = 2.08
 """People in the method's frames per person in guided-random's, as the paper reports it for Caltech."""
 
 
-def verdict(summary: Summary) -> tuple[str, ...]:
-    """What the run says, in one or two sentences that claim no more than the seeds carry."""
+def verdict(summary: Summary, *, ranked: bool = True) -> tuple[str, ...]:
+    """What the run says, in one or two sentences that claim no more than the seeds carry.
+
+    Args:
+        summary: The figures.
+        ranked: Whether miss rates may be held against each other: not where labels were not shown to matter.
+    """
     if not summary.strategies:
         return (_unfinished(summary),)
     subject = _subject(summary)
     pair = _pair(summary, subject) if subject else None
-    return _alone(summary) if pair is None else _compared(*pair, _comparisons(summary))
+    if pair is None:
+        return _alone(summary)
+    return _compared(*pair, _comparisons(summary) if ranked else None)
 
 
 def _unfinished(summary: Summary) -> str:
@@ -112,7 +119,7 @@ def _why_alone(summary: Summary) -> str:
     return f"No cycle is finished both in it and in {summary.reference}, so there is nothing to compare yet."
 
 
-def _compared(own: Row, base: Row, comparisons: Mapping[str, Comparison]) -> tuple[str, ...]:
+def _compared(own: Row, base: Row, comparisons: Mapping[str, Comparison] | None) -> tuple[str, ...]:
     digits = _digits(_mean(own.miss), _mean(base.miss))
     ours, theirs = count(own.labelled.mean), count(base.labelled.mean)
     # Budgets in boxes or seconds buy each strategy another number of frames.
@@ -120,7 +127,7 @@ def _compared(own: Row, base: Row, comparisons: Mapping[str, Comparison]) -> tup
     first = (
         f"After {ours} labelled frames {own.strategy} misses {number(_mean(own.miss), digits)} of "
         f"the people at one false positive per image, {base.strategy} {number(_mean(base.miss), digits)}{after} "
-        f"({_seeds(own, base, comparisons.get(own.strategy))})."
+        f"({_unranked(own) if comparisons is None else _seeds(own, base, comparisons.get(own.strategy))})."
     )
     return first, _people(own, base)
 
@@ -128,6 +135,11 @@ def _compared(own: Row, base: Row, comparisons: Mapping[str, Comparison]) -> tup
 def _digits(one: float | None, other: float | None) -> int:
     """Two digits, or three where two would make different figures look equal."""
     return 3 if one != other and number(one, 2) == number(other, 2) else 2
+
+
+def _unranked(own: Row) -> str:
+    plural = f"means of {len(own.points)} seeds" if len(own.points) > 1 else "one seed"
+    return f"{plural}; that labels matter on this set is not shown, so neither is called the better"
 
 
 def _seeds(own: Row, base: Row, comparison: Comparison | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData()
-VERSION = 4
+VERSION = 5
 
 
 def _arm(*, key: bool = True) -> list[Column[object]]:

@@ -195,11 +195,13 @@ class ScoredStrategy(ABC):
     views: frozenset[View[object]] = frozenset()
     looks_back = False
     cycles: int | None = None
+    warm = False
 
     def __init__(self, name: str, pipeline: Pipeline, *, warm: bool = False) -> None:
         self.name = name
         self.pipeline = pipeline
-        self.warm = warm
+        # A subclass may have said so already.
+        self.warm = self.warm or warm
 
     @abstractmethod
     def scores(self, seen: Seen) -> FloatArray:

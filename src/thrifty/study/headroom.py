@@ -50,6 +50,8 @@ class Headroom:
             f"chance with {self.labelled:.0f} labels {_told(self.chance)}",
             f"the whole pool, {self.pool:.0f} labels, {_told(self.whole)}",
         ]
+        if self.gain.pairs == 1:
+            return [*lines, "one seed, from which nothing can be told of whether labels matter"]
         sign, word = (-1.0, "less") if self.gain.difference < 0 else (1.0, "more")
         low, high = sorted((sign * self.gain.low, sign * self.gain.high))
         between = f"chance misses {sign * self.gain.difference:.3f} {word} than the whole pool, 95 % interval {low:z.3f} to {high:z.3f}"
@@ -62,7 +64,7 @@ class Headroom:
 
 
 def headroom(points: Sequence[Point]) -> Headroom | None:
-    """The headroom of a run; `None` without the whole pool, or without a reference, or with seeds that lack one of them."""
+    """The headroom of a run; `None` without the whole pool or a reference, or with seeds that lack a figure of one of them."""
     by = {(point.strategy, point.seed, point.cycle): point for point in points}
     names = {point.strategy for point in points}
     reference = next((name for name in REFERENCES if name in names), None)
@@ -80,6 +82,8 @@ def headroom(points: Sequence[Point]) -> Headroom | None:
         float(np.mean([by[name, seed, cycle].labelled for seed in seeds]))
         for name, cycle in keys[1:]
     )
+    if not np.isfinite([*chance, *whole]).all():
+        return None
     gain = compare(whole, chance, np.random.default_rng(0))
     return Headroom(start, chance, whole, labelled, pool, gain)
 

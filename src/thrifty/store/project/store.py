@@ -119,6 +119,12 @@ class ProjectStore:
             if row.role == role
         ]
 
+    def last_settings(self) -> str | None:
+        """The project's settings when it was last changed, TOML; `None` before that."""
+        query = select(schema.EVENT.c.settings).order_by(schema.EVENT.c.number.desc()).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     # -- models --------------------------------------------------------------------------------------------------
 
     def add_model(self, model: Model, lessons: Sequence[int], told: Told) -> Model:
@@ -267,11 +273,9 @@ class ProjectStore:
             ]
             for label in sorted(fresh, key=lambda label: label.record_id):
                 _add_label(connection, label)
-            connection.execute(
-                delete(schema.DRAFT).where(
-                    schema.DRAFT.c.record_id.in_([label.record_id for label in labels])
-                )
-            )
+            # A tool that says nothing new does not know of what somebody draws here meanwhile.
+            ended = [label.record_id for label in (labels if just_now else fresh)]
+            connection.execute(delete(schema.DRAFT).where(schema.DRAFT.c.record_id.in_(ended)))
             if fresh:
                 drawn = {label.record_id: digest_of(label) for label in fresh}
                 _log(connection, told, {"labels": dict(sorted(drawn.items()))})

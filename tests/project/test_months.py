@@ -1,0 +1,217 @@
+"""What happens to a project that is used for months: settings edited, folders tidied away, people who work meanwhile."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from tests.project.projects import SETTINGS, hidden, label_batch, tiny_project
+from tests.tiny import TinyData
+from thrifty.config import DetectorSection
+from thrifty.costs import CostModel
+from thrifty.detectors.paper import make_network, save_weights
+from thrifty.errors import DataError, RecipeError, TrainingError
+from thrifty.oracles.folder import FolderTool
+from thrifty.project.labelling import collect, send_all
+from thrifty.project.models import add_detector, alone, current, train
+from thrifty.project.project import open_project
+from thrifty.project.replay import replay
+from thrifty.project.selecting import select
+from thrifty.project.settings import FILE
+from thrifty.project.sources import Sampling, add_labelled, add_pool, source_at
+from thrifty.project.standing import standing
+from thrifty.store.project.rows import Draft, Label, Role
+from thrifty.types import Annotations
+
+pytestmark = pytest.mark.usefixtures("remembered")
+
+
+def edited(folder: Path, before: str, after: str) -> None:
+    text = (folder / FILE).read_text()
+    assert before in text
+    (folder / FILE).write_text(text.replace(before, after))
+
+
+def test_classes_are_added_at_the_end_and_never_moved(tiny: TinyData, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    with tiny_project(folder, tiny) as project:
+        select(project)
+        label_batch(project, tiny, 1)
+    edited(folder, 'classes = ["person"]', 'classes = ["car", "person"]')
+    with (
+        pytest.raises(RecipeError, match=r"thrifty\.toml: detector\.classes began with person"),
+        open_project(folder),
+    ):
+        pass
+    edited(folder, 'classes = ["car", "person"]', 'classes = ["person", "car"]')
+    with open_project(folder) as project:
+        assert [one.name for one in standing(project).classes if one.objects] == ["person"]
+
+
+def test_another_network_does_not_begin_from_old_weights(tiny: TinyData, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    with tiny_project(folder, tiny) as project:
+        train(project)
+        select(project)
+        label_batch(project, tiny, 1)
+    edited(folder, "width = 0.1", "width = 0.2")
+    with open_project(folder) as project:
+        with pytest.raises(TrainingError, match="are of another network than"):
+            train(project)
+        assert train(project, fresh=True) is not None
+        assert train(project) is not None
+
+
+def test_a_batch_that_was_tidied_away_keeps_no_other_back(tiny: TinyData, tmp_path: Path) -> None:
+    batches = tmp_path / "batches"
+    with tiny_project(tmp_path / "p", tiny) as project:
+
+        def tools(_name: str, _reference: object) -> FolderTool:
+            return FolderTool(batches, "coco")
+
+        for _ in range(2):
+            select(project, 3, more=True)
+        list(send_all(project, "folder", tools))
+        shutil.copytree(
+            batches / "batch-002" / "prelabels",
+            batches / "batch-002" / "labels",
+            dirs_exist_ok=True,
+        )
+        shutil.rmtree(batches / "batch-001")
+        harvest = collect(project, tools)
+    assert harvest.new == 3
+    assert list(harvest.labelled) == ["batch-002"]
+    [failed] = harvest.failed
+    assert failed.endswith("batch-001: the batch is gone; put the folder back")
+
+
+def test_what_somebody_draws_outlives_a_tool_that_says_nothing_new(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    with tiny_project(tmp_path / "p", tiny) as project:
+        select(project)
+        label_batch(project, tiny, 1)
+        record = project.store.choices(1)[0].record.id
+        drawn = Annotations(np.array([[1.0, 2, 30, 40]]))
+        project.store.save_draft(record, Draft(drawn, 4.0))
+        assert label_batch(project, tiny, 1) == 0
+        assert project.store.draft(record) is not None
+        # What is finished here says what counts already, and is no draft any more.
+        [label] = [one for one in project.store.labels().values() if one.record_id == record]
+        told = project.told("label")
+        assert project.store.add_labels([label], told, just_now=True) == 0
+        assert project.store.draft(record) is None
+
+
+def test_nobody_is_judged_by_frames_that_were_learned_from(tiny: TinyData, tmp_path: Path) -> None:
+    with tiny_project(tmp_path / "p", tiny) as project:
+        select(project)
+        whole = source_at(tiny.root / "video.json", None, {"frames": [0, 39]})
+        with pytest.raises(DataError, match="4 of its frames were chosen to be labelled"):
+            add_labelled(project, Role.TEST, whole)
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_what_is_chosen_holds_its_neighbours_back_labelled_or_not(
+    tiny: TinyData, tmp_path: Path, *, labelled: bool
+) -> None:
+    settings = SETTINGS.replace("exclude_current = 2", "exclude_current = 2\nexclude_later = 2")
+    for seed in range(4):
+        text = settings.replace("[detector]", f"seed = {seed}\n\n[detector]", 1)
+        with tiny_project(tmp_path / f"p{seed}", tiny, text) as project:
+            places = []
+            for number in (1, 2):
+                select(project, 3, more=True)
+                if labelled:
+                    label_batch(project, tiny, number)
+                choices = project.store.choices(number)
+                # Chance draws its own share anywhere.
+                places.append(
+                    [one.record.place for one in choices if number == 1 or not one.shadow]
+                )
+        first, second = places
+        assert min(abs((a or 0) - (b or 0)) for a in first for b in second) > 2
+
+
+def test_a_pool_is_not_sampled_otherwise_once_frames_of_it_are_chosen(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    with tiny_project(tmp_path / "p", tiny) as project:
+        select(project)
+        with pytest.raises(DataError, match="frames of it were chosen as it was sampled"):
+            add_pool(project, tiny.video, Sampling(every=2))
+        assert not add_pool(project, tiny.video, Sampling())
+
+
+def test_labels_that_came_in_during_a_training_are_told_apart_by_the_log(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    with tiny_project(tmp_path / "p", tiny) as project:
+        train(project)
+        select(project)
+        first, *others = project.store.choices(1)
+        drawn = hidden(tiny)
+
+        def label(one: str) -> None:
+            labels = [Label(0, one, drawn[one], "ui", None, 3.0)]
+            project.store.add_labels(labels, project.told("label"), just_now=True)
+
+        for choice in others:
+            label(choice.record.id)
+
+        def meanwhile(*arguments: object) -> Mapping[str, Tensor]:
+            label(first.record.id)
+            return alone(*arguments)  # type: ignore[arg-type]
+
+        model = train(project, trainer=meanwhile)
+        assert model is not None
+        assert len(project.store.lessons(model.number)) == sum(not one.shadow for one in others)
+        assert replay(project, tmp_path / "again") == 1
+
+
+def test_a_detector_is_found_from_anywhere_and_known_by_its_content(
+    tiny: TinyData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = DetectorSection(width=0.1)
+    content = save_weights(make_network(settings).state_dict(), settings)
+    (tmp_path / "best.safetensors").write_bytes(content)
+    with tiny_project(tmp_path / "p", tiny) as project:
+        monkeypatch.chdir(tmp_path)
+        add_detector(project, "trained:best.safetensors", None)
+        monkeypatch.chdir("/")
+        detector = current(project)
+        assert detector is not None
+        detector.load("cpu")
+        other = save_weights(make_network(settings).state_dict(), settings)
+        (tmp_path / "best.safetensors").write_bytes(other)
+        with pytest.raises(DataError, match=r"best\.safetensors: has changed since it was added"):
+            detector.load("cpu")
+        assert add_detector(project, f"trained:{tmp_path}/best.safetensors", None) is not None
+        again = current(project)
+        assert again is not None
+        again.load("cpu")
+
+
+def test_nothing_is_said_of_times_and_mistakes_that_nobody_knows(
+    tiny: TinyData, tmp_path: Path
+) -> None:
+    with tiny_project(tmp_path / "p", tiny) as project:
+        # No detector has looked, so none was mistaken.
+        for number in (1, 2):
+            select(project, 12)
+            label_batch(project, tiny, number)
+        told = standing(project)
+        assert set(told.savings) == {"objects"}
+    with tiny_project(tmp_path / "q", tiny) as project:
+        select(project)
+        box = Annotations(np.array([[1.0, 2, 30, 40]]))
+        labels = [
+            Label(0, choice.record.id, box, "ui", None, 9.0) for choice in project.store.choices(1)
+        ]
+        project.store.add_labels(labels, project.told("label"))
+        # Equal frames tell no price of a box, so what is said comes from the settings.
+        told = standing(project)
+        assert (told.cost, told.recorded) == (CostModel(35.0, 0.0), 0)
