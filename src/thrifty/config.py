@@ -238,6 +238,11 @@ class DetectorSection(Section):
         """Classes that are told apart, at least one."""
         return max(1, len(self.classes))
 
+    @property
+    def network(self) -> tuple[object, ...]:
+        """What decides the shapes of its weights: those of another fit where this is equal."""
+        return self.model, self.preset, self.backbone, self.freeze, self.width, self.class_count
+
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
         """What is said must mean something for the detector that is named."""
@@ -424,6 +429,19 @@ class EvaluationSection(Section):
     threshold: Share = 0.05
 
 
+def check_crop(detector: DetectorSection, training: TrainingSection) -> None:
+    """Refuse windows where whoever learns from them takes them for whole frames.
+
+    Raises:
+        ValueError: The detector resizes what it is given, so objects would be learned at another size than they are looked for.
+    """
+    if detector.model is not None and training.crop is not None:
+        raise ValueError(
+            f"{detector.model} resizes a window as it does a whole frame, and would learn objects at another size than it looks "
+            "for; leave training.crop out"
+        )
+
+
 class Recipe(Section):
     """One run: data, detector, training, selection, and the seeds it is repeated with."""
 
@@ -445,6 +463,7 @@ class Recipe(Section):
         for name, values in (("seeds", self.seeds), ("strategies", self.selection.strategies)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names one entry twice: {list(values)}")
+        check_crop(self.detector, self.training)
         if self.selection.unit == "seconds" and not self.cost.per_frame:
             raise ValueError("a budget of seconds needs frames to cost some; raise cost.per_frame")
         if self.selection.spend == "exact" and self.selection.diversity > 1:

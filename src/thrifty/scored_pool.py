@@ -83,14 +83,13 @@ class Looking:
         """
         told = (job_of(path) or {}).get("score")
         asked = None if told is None else _who_asked(told)
-        fits = self.takes_any_score if asked in {None, _SCORES} else asked == self.strategy.name
+        fits = self.takes_any_score and asked in {None, _SCORES}
         if fits or not self.views or told == self.identity:
             return
-        whose = (
-            "scores of no strategy of ours"
-            if asked is None
-            else f"what '{asked}' asks of a detector"
-        )
+        whose = "scores of no strategy of ours"
+        if asked is not None:
+            otherwise = " with other settings" if asked == self.strategy.name else ""
+            whose = f"what '{asked}' asks of a detector{otherwise}"
         raise RunError(
             f"{path}: holds {whose}, by which strategy '{self.strategy.name}' cannot choose; give the pool and --detector, or "
             "another --strategy"
@@ -103,7 +102,9 @@ class Looking:
             return repr(self.strategy.settings)
         settings = self.settings
         common = surroundings(settings)
-        return f"{self.strategy.name} {settings.score.model_dump_json()} {settings.selection.passes} {common!r}"
+        # Smoothing comes afterwards.
+        score = settings.score.model_dump_json(exclude={"smoothing", "window", "sigma"})
+        return f"{self.strategy.name} {score} {settings.selection.passes} {common!r}"
 
 
 _SCORES = "divergence"

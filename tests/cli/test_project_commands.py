@@ -131,5 +131,9 @@ def test_what_cannot_be_done_is_one_line(
     assert "http://127.0.0.1:9" in refused
     assert "secret" not in refused
     assert "tool" not in thrifty("log")
+    thrifty("send", "--to", "folder")
+    shutil.rmtree(begun / "batches" / "batch-001")
+    gone = thrifty("collect", fails=True)
+    assert "batch-001: the batch is gone; put the folder back" in gone
     monkeypatch.setenv("THRIFTY_PROJECT", str(tmp_path))
     assert "is in no project" in thrifty("status", fails=True)

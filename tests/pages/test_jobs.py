@@ -1,5 +1,6 @@
 """Commands in a process of their own: one at a time, stopped, killed, failed."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.tiny import TinyData
 from thrifty.errors import RunError
 from thrifty.pages.jobs import Jobs, Order, State
 from thrifty.project.project import open_project
+from thrifty.project.selecting import select
 from thrifty.project.settings import FILE
 
 PATIENCE = 120.0
@@ -66,6 +68,22 @@ def test_one_at_a_time_stopped_and_given_again(folder: Path) -> None:
     assert state.said[0].startswith("model-001: trained in ")
     with open_project(folder) as project:
         assert [model.number for model in project.store.models()] == [1]
+
+
+def test_what_was_done_before_something_failed_is_told(folder: Path) -> None:
+    with open_project(folder) as project:
+        for _ in range(2):
+            select(project, 3, more=True)
+    jobs = Jobs(folder, "cpu")
+    jobs.start(Order("send", to="folder"))
+    assert [line[:9] for line in finished(jobs).said] == ["batch-001", "batch-002"]
+    batches = folder / "batches"
+    shutil.copytree(batches / "batch-002" / "prelabels", batches / "batch-002" / "labels" / "mine")
+    shutil.rmtree(batches / "batch-001")
+    jobs.start(Order("collect"))
+    state = finished(jobs)
+    assert "3 labels are new or changed" in state.said
+    assert "batch-001: the batch is gone" in str(state.failure)
 
 
 def test_what_fails_and_what_dies_is_told(folder: Path) -> None:

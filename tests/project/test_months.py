@@ -13,11 +13,11 @@ from tests.tiny import TinyData
 from thrifty.config import DetectorSection
 from thrifty.costs import CostModel
 from thrifty.detectors.paper import make_network, save_weights
-from thrifty.errors import DataError, RecipeError, TrainingError
+from thrifty.errors import DataError, RecipeError
 from thrifty.oracles.folder import FolderTool
 from thrifty.project.labelling import collect, send_all
 from thrifty.project.models import add_detector, alone, current, train
-from thrifty.project.project import open_project
+from thrifty.project.project import init_project, open_project
 from thrifty.project.replay import replay
 from thrifty.project.selecting import select
 from thrifty.project.settings import FILE
@@ -42,27 +42,60 @@ def test_classes_are_added_at_the_end_and_never_moved(tiny: TinyData, tmp_path: 
         label_batch(project, tiny, 1)
     edited(folder, 'classes = ["person"]', 'classes = ["car", "person"]')
     with (
-        pytest.raises(RecipeError, match=r"thrifty\.toml: detector\.classes began with person"),
+        pytest.raises(RecipeError, match=r"thrifty\.toml: detector\.classes were person so far"),
         open_project(folder),
     ):
         pass
-    edited(folder, 'classes = ["car", "person"]', 'classes = ["person", "car"]')
+    edited(folder, 'classes = ["car", "person"]', 'classes = ["pedestrian", "car"]')
     with open_project(folder) as project:
-        assert [one.name for one in standing(project).classes if one.objects] == ["person"]
+        assert [one.name for one in standing(project).classes if one.objects] == ["pedestrian"]
 
 
-def test_another_network_does_not_begin_from_old_weights(tiny: TinyData, tmp_path: Path) -> None:
+def test_a_name_that_was_misspelt_at_the_beginning_is_put_right(
+    tiny: TinyData, tmp_path: Path
+) -> None:
     folder = tmp_path / "p"
-    with tiny_project(folder, tiny) as project:
-        train(project)
+    init_project(folder, SETTINGS)
+    with open_project(folder) as project:
+        add_pool(project, tiny.video, Sampling())
+    edited(folder, 'classes = ["person"]', 'classes = ["car", "person"]')
+    with open_project(folder) as project:
+        assert project.settings.classes == ("car", "person")
+
+
+@pytest.mark.parametrize(
+    "change", [('"person"]', '"person", "car"]'), ("width = 0.1", "width = 0.2")]
+)
+@pytest.mark.parametrize("start", [True, False])
+def test_another_network_begins_anew_and_the_old_one_looks_until_then(
+    tiny: TinyData, tmp_path: Path, change: tuple[str, str], *, start: bool
+) -> None:
+    folder = tmp_path / "p"
+    init_project(folder, SETTINGS)
+    with open_project(folder) as project:
+        add_pool(project, tiny.video, Sampling())
+        if start:
+            stills = source_at(tiny.root / "stills.json", tiny.root / "stills", {})
+            add_labelled(project, Role.START, stills)
+            train(project)
         select(project)
         label_batch(project, tiny, 1)
-    edited(folder, "width = 0.1", "width = 0.2")
+        train(project)
+    edited(folder, *change)
     with open_project(folder) as project:
-        with pytest.raises(TrainingError, match="are of another network than"):
-            train(project)
-        assert train(project, fresh=True) is not None
-        assert train(project) is not None
+        before = len(project.store.models())
+        select(project)
+        assert project.store.batches()[-1].model == before
+        made = [train(project) for _ in range(3)]
+        assert [one is not None for one in made] == (
+            [True, True, False] if start else [True, False, False]
+        )
+        first, last = project.store.models()[before], project.store.models()[-1]
+        assert first.parent is None
+        assert last.parent == (first.number if start else None)
+        select(project, more=True)
+        assert project.store.batches()[-1].model == last.number
+        assert replay(project, tmp_path / "again") == 3
 
 
 def test_a_batch_that_was_tidied_away_keeps_no_other_back(tiny: TinyData, tmp_path: Path) -> None:
@@ -82,10 +115,14 @@ def test_a_batch_that_was_tidied_away_keeps_no_other_back(tiny: TinyData, tmp_pa
         )
         shutil.rmtree(batches / "batch-001")
         harvest = collect(project, tools)
-    assert harvest.new == 3
-    assert list(harvest.labelled) == ["batch-002"]
-    [failed] = harvest.failed
-    assert failed.endswith("batch-001: the batch is gone; put the folder back")
+        assert harvest.new == 3
+        assert list(harvest.labelled) == ["batch-002"]
+        [failed] = harvest.failed
+        assert failed.endswith("batch-001: the batch is gone; put the folder back")
+        # What is labelled may be tidied away for good.
+        label_batch(project, tiny, 1)
+        again = collect(project, tools)
+        assert (again.failed, sum(again.left_out.values())) == ((), 1)
 
 
 def test_what_somebody_draws_outlives_a_tool_that_says_nothing_new(
@@ -114,14 +151,19 @@ def test_nobody_is_judged_by_frames_that_were_learned_from(tiny: TinyData, tmp_p
             add_labelled(project, Role.TEST, whole)
 
 
+@pytest.mark.parametrize("diversity", [1, 2])
 @pytest.mark.parametrize("labelled", [False, True])
 def test_what_is_chosen_holds_its_neighbours_back_labelled_or_not(
-    tiny: TinyData, tmp_path: Path, *, labelled: bool
+    tiny: TinyData, tmp_path: Path, *, labelled: bool, diversity: int
 ) -> None:
-    settings = SETTINGS.replace("exclude_current = 2", "exclude_current = 2\nexclude_later = 2")
+    rules = f"exclude_current = 2\nexclude_later = 2\ndiversity = {diversity}"
+    settings = SETTINGS.replace("exclude_current = 2", rules)
     for seed in range(4):
         text = settings.replace("[detector]", f"seed = {seed}\n\n[detector]", 1)
         with tiny_project(tmp_path / f"p{seed}", tiny, text) as project:
+            if diversity > 1:
+                # With a detector the strategy looks back.
+                train(project)
             places = []
             for number in (1, 2):
                 select(project, 3, more=True)
@@ -144,6 +186,8 @@ def test_a_pool_is_not_sampled_otherwise_once_frames_of_it_are_chosen(
         with pytest.raises(DataError, match="frames of it were chosen as it was sampled"):
             add_pool(project, tiny.video, Sampling(every=2))
         assert not add_pool(project, tiny.video, Sampling())
+        # Frames and their places stay the same.
+        assert add_pool(project, tiny.video, Sampling(scale=0.5))
 
 
 def test_labels_that_came_in_during_a_training_are_told_apart_by_the_log(

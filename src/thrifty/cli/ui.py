@@ -53,9 +53,12 @@ def ui(
     given = [one.lower() for one in name or ()]
     # Whoever has a name for others lets others in, by a proxy on this machine if not directly.
     token = None if _is_loopback(host) and not given else _token()
-    hosts = frozenset([*(f"{one}:{port}".lower() for one in [*_names(host), *given]), *given])
+    here = [f"{one}:{port}".lower() for one in _names(host)]
+    direct = [f"{one}:{port}" for one in given if ":" not in one]
     carried = "" if token is None else f"?token={token}"
-    for shown in [f"http://{_names(host)[0]}:{port}", *(f"https://{one}" for one in given)]:
+    hosts = frozenset([*here, *direct, *given])
+    reached = [] if _is_loopback(host) else [f"http://{one}" for one in direct]
+    for shown in [f"http://{here[0]}", *reached, *(f"https://{one}" for one in given)]:
         typer.echo(f"{folder.name}: {shown}/{carried} (Ctrl-C stops)")
     config = uvicorn.Config(
         make_app(folder, hosts, token, device.value),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from thrifty.data.clip import VideoIndex
 from thrifty.data.dataset import Dataset, LabelledImage, problems
 from thrifty.data.folders import Folders
 from thrifty.data.similarity import Thumbnail, near_identical, thumbnail
@@ -141,12 +142,12 @@ class _Still:
 
 def _of_files(sets: Sequence[Checked], progress: Progress) -> Iterator[Finding]:
     stills: list[_Still] = []
-    lengths: dict[Path, int | DataError] = {}
+    videos: dict[Path, VideoIndex | DataError] = {}
     total = sum(len(one.dataset.images) for one in sets)
     with progress("checking", total, "images") as step:
         for one in sets:
             for image in one.dataset.images:
-                result = _look(one, image, lengths)
+                result = _look(one, image, videos)
                 if isinstance(result, _Still):
                     stills.append(result)
                 elif result is not None:
@@ -156,14 +157,14 @@ def _of_files(sets: Sequence[Checked], progress: Progress) -> Iterator[Finding]:
 
 
 def _look(
-    one: Checked, image: LabelledImage, lengths: dict[Path, int | DataError]
+    one: Checked, image: LabelledImage, videos: dict[Path, VideoIndex | DataError]
 ) -> _Still | Finding | None:
     file = one.folders.find(image)
     if file is None:
         return Finding(Kind.MISSING, one.where(image), "its picture was not found")
     path, frame = file
     if frame is not None:
-        return _look_at_video(one, image, path, frame, lengths)
+        return _look_at_video(one, image, path, frame, videos)
     try:
         content = path.read_bytes()
         picture = decode_picture(path, io.BytesIO(content))
@@ -181,19 +182,22 @@ def _look_at_video(
     image: LabelledImage,
     path: Path,
     frame: int,
-    lengths: dict[Path, int | DataError],
+    videos: dict[Path, VideoIndex | DataError],
 ) -> Finding | None:
-    if path not in lengths:
+    if path not in videos:
         try:
-            lengths[path] = len(index_video(path))
+            videos[path] = index_video(path)
         except DataError as error:
-            lengths[path] = error
-    length = lengths[path]
-    if isinstance(length, DataError):
-        return Finding(Kind.UNREADABLE, one.where(image), str(length))
-    if frame >= length:
-        what = f"the video has {length} frames, so none with number {frame}"
+            videos[path] = error
+    video = videos[path]
+    if isinstance(video, DataError):
+        return Finding(Kind.UNREADABLE, one.where(image), str(video))
+    if frame >= len(video):
+        what = f"the video has {len(video)} frames, so none with number {frame}"
         return Finding(Kind.MISSING, one.where(image), what)
+    if image.width is not None and (image.width, image.height) != (video.width, video.height):
+        what = f"is {video.width}x{video.height} pixels, its annotations say {image.width}x{image.height}"
+        return Finding(Kind.SIZE, one.where(image), what)
     return None
 
 

@@ -293,6 +293,7 @@ class Pool:
                         yield self._frame(source, digest, picture, place)
                 problem = decoding.shortfall
         except DAMAGED as error:
+            _check_disk(where, path)
             problem = getattr(error, "strerror", None) or str(error).removeprefix(f"{path}: ")
         if problem and number + 1 >= following:
             yield _ends_early(where, source, number + 1, problem)
@@ -313,6 +314,20 @@ class Pool:
             frame=picture.number,
         )
         return Frame(record, resize(image, self.scale), self.scale)
+
+
+def _check_disk(where: str, path: Path) -> None:
+    """Tell a file that cannot be read just now from one that is damaged: the rest of it must not be given up for good.
+
+    Raises:
+        DataError: The disk does not give all of it.
+    """
+    try:
+        content_hash(path)
+    except OSError as error:
+        raise DataError(
+            f"{where}: cannot be read ({error.strerror or error}); see to that and run the same command again"
+        ) from error
 
 
 def _sampled(
@@ -341,7 +356,9 @@ class _Ahead:
 
     def __init__(self, threads: int) -> None:
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        self._most = 2 * threads
+        self._limit = 2 * threads
+        # How large they are shows with the first.
+        self._most = 1
         self._waiting: deque[Future[Frame | Broken]] = deque()
 
     def add(self, read: Callable[[], Frame | Broken]) -> Iterator[Frame | Broken]:
@@ -359,7 +376,7 @@ class _Ahead:
         item = self._waiting.popleft().result()
         if isinstance(item, Frame):
             # As many as fit, were all as large as this one.
-            self._most = min(self._most, max(1, AHEAD_BYTES // max(1, item.image.nbytes)))
+            self._most = min(self._limit, max(1, AHEAD_BYTES // max(1, item.image.nbytes)))
         return item
 
     def close(self) -> None:

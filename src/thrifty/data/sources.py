@@ -138,12 +138,18 @@ def select(source: FilesSource, root: Path | None, *, checked: bool = True) -> D
     return Dataset(dataset.categories, images, dataset.unread)
 
 
+def _said(drawn: Annotations) -> list[tuple[object, ...]]:
+    """What is drawn, in whatever order."""
+    columns = (drawn.boxes.tolist(), drawn.classes.tolist(), drawn.ignore.tolist())
+    return sorted((*box, kind, ignore) for box, kind, ignore in zip(*columns, strict=True))
+
+
 def _listed(dataset: Dataset, name: str, root: Path | None) -> tuple[LabelledImage, ...]:
     """The images that a list names, in their own order."""
     path = (root or Path()) / name
     if not path.is_file():
         raise DataError(f"{path}: no such file; correct the recipe's 'list'")
-    wanted = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} - {""}
+    wanted = {line.strip() for line in path.read_text(encoding="utf-8").split("\n")} - {""}
     images = tuple(
         image for image in dataset.images if not wanted.isdisjoint(_names_of(image.name))
     )
@@ -232,9 +238,9 @@ def _open_files(entries: Sequence[LabelledImage], folder: Path, source: FilesSou
 def _check_same(
     entry: LabelledImage, known: Annotations, kept: Record, source: FilesSource
 ) -> None:
-    if not np.array_equal(entry.annotations().boxes, known.boxes):
+    if _said(entry.annotations()) != _said(known):
         raise DataError(
-            f"{source.annotations}: {entry.name} has the content of {kept.label} but other boxes; remove one of the "
+            f"{source.annotations}: {entry.name} has the content of {kept.label} but other labels; remove one of the "
             "two, or give both the same annotations"
         )
 

@@ -10,6 +10,8 @@ their own), it decodes from the start.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -18,6 +20,8 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from thrifty.data.clip import Decoding, Picture, VideoIndex
 from thrifty.data.frames import check_size
@@ -38,30 +42,69 @@ VIDEOS = frozenset(
 class FfmpegDecoding:
     """All frames of an open video in the order of decoding, and what is missing at its end.
 
+    Several threads decode side by side. They tell of a damaged packet when others after it are done already, and of one among the last not at
+    all. So from the first damage on one thread decodes everything again, and what was given is passed over: which frames there are is the
+    same on any machine.
+
     Args:
         container: Just opened.
+        noting: Whether timestamps of packets are kept.
     """
 
-    def __init__(self, container: InputContainer) -> None:
+    def __init__(self, container: InputContainer, *, noting: bool = False) -> None:
         self._container = container
         self._stream = container.streams.video[0]
         self._stream.thread_type = "AUTO"
-        self._hidden = 0
+        self._noting = noting
+        self._begin()
+
+    def _begin(self) -> None:
+        self._sent = self._hidden = 0
         self._count = 0
         self._end = 0.0
         self.packets: set[int | None] = set()
-        """Timestamps of the packets read so far."""
+        """Timestamps of the packets read so far, if they are kept."""
 
     def __iter__(self) -> Iterator[Picture]:
         for packet in self._container.demux(self._stream):
-            self.packets.add(packet.pts)
-            self._hidden += packet.is_discard
+            self._note(packet)
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                break
+            for frame in frames:
+                yield self._picture(frame)
+        else:
+            if not self._lacks_its_end:
+                return
+        given = self._count
+        self._begin()
+        with av.open(self._container.name) as again:
+            yield from (one for one in self._one_by_one(again) if one.number >= given)
+
+    def _one_by_one(self, container: InputContainer) -> Iterator[Picture]:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        for packet in container.demux(stream):
+            self._note(packet)
             try:
                 for frame in packet.decode():
                     yield self._picture(frame)
             except av.error.FFmpegError as error:
                 # Nothing of this packet was shown; what follows may be sound.
                 yield self._lost(packet.pts, error)
+
+    def _note(self, packet: Packet[VideoStream]) -> None:
+        if self._noting:
+            self.packets.add(packet.pts)
+        self._sent += packet.size > 0
+        self._hidden += packet.is_discard
+
+    @property
+    def _lacks_its_end(self) -> bool:
+        """Whether as many pictures are missing as threads may have had at hand; where packets are parts of pictures, more are."""
+        missing = self._sent - self._hidden - self._count
+        return 0 < missing <= 2 * (self._stream.codec_context.thread_count or os.cpu_count() or 1)
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         number = self._count
@@ -87,15 +130,28 @@ class FfmpegDecoding:
         announced = self._stream.frames - self._hidden
         if self._count < max(1, announced):
             return f"its header announces {announced} frames but {self._count} can be decoded"
-        begin, length = self._container.start_time or 0, self._container.duration
-        # Sound may go on when the pictures have ended.
-        if self._stream.frames or not length or len(self._container.streams) > 1:
+        promised = None if self._stream.frames else self._promised()
+        if promised is None:
             return ""
-        promised = (begin + length) / av.time_base
         if self._end + max(_SLACK, 0.02 * promised) >= promised:
             return ""
         return f"its header announces {promised:.1f} s but the last frame is at {self._end:.1f} s"
 
+    def _promised(self) -> float | None:
+        """Seconds at which the pictures end by the header."""
+        told = _DURATION.fullmatch(self._stream.metadata.get("DURATION", ""))
+        if told is not None:
+            hours, minutes, seconds = map(float, told.groups())
+            return 3600 * hours + 60 * minutes + seconds
+        begin, length = self._container.start_time or 0, self._container.duration
+        # Sound may go on when the pictures have ended.
+        if not length or len(self._container.streams) > 1:
+            return None
+        return float((begin + length) / av.time_base)
+
+
+_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+"""How Matroska tells the length of a stream."""
 
 _SLACK = 0.5
 """Seconds between the last frame and the end of a sound video, at most; its last frame is shown for a while."""
@@ -150,7 +206,7 @@ def index_video(path: Path) -> VideoIndex:
 
 
 def _index(path: Path, container: InputContainer) -> VideoIndex:
-    decoding = FfmpegDecoding(container)
+    decoding = FfmpegDecoding(container, noting=True)
     stream = container.streams.video[0]
     stamps = [picture.timestamp for picture in decoding]
     if not stamps:

@@ -97,6 +97,10 @@ class OnnxDetector:
             raise DataError(
                 f"{path}: cannot be loaded as an ONNX model ({reason}); check the file, or export the model again"
             ) from error
+        if device == "cuda" and wanted[0] not in self._session.get_providers():
+            raise CapabilityError(
+                f"{path}: this onnxruntime uses no GPU; install onnxruntime-gpu in its place, or use --device cpu"
+            )
         self._path = path
         self._input = self._session.get_inputs()[0]
         self._description = _describe(path, self._input, self._session.get_outputs())

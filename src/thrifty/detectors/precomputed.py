@@ -239,9 +239,10 @@ def _boxes(file: _File) -> Detections:
             f"{file.path}: holds no '{missing[0]}' for {file.frame}, others do; write it, empty where there is nothing"
         )
     count = len(file.arrays["scores"]) if file.arrays["scores"].ndim else 0
-    if not count:
-        return Detections(np.zeros((0, 4)), np.zeros(0))
     told = file.column("probabilities", (count, None)) if "probabilities" in file.arrays else None
+    if not count:
+        nothing = None if told is None else np.zeros((0, told.shape[1]))
+        return Detections(np.zeros((0, 4)), np.zeros(0), probabilities=nothing)
     found = Detections(
         file.column("boxes", (count, 4)),
         file.column("scores", (count,)),

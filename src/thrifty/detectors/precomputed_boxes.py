@@ -84,7 +84,8 @@ class PrecomputedBoxes:
         boxes, scores = self._boxes[rows], self._scores[rows]
         nothing = np.isnan(boxes).all() and np.isnan(scores).all()
         if nothing and len(scores) == 1:
-            return Detections(np.zeros((0, 4)), np.zeros(0))
+            told = None if self._probabilities is None else self._probabilities[:0]
+            return Detections(np.zeros((0, 4)), np.zeros(0), probabilities=told)
         sound = np.isfinite(boxes).all() and np.isfinite(scores).all()
         if not sound or (boxes[:, 2:] < boxes[:, :2]).any():
             raise DataError(

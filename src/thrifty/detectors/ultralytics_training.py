@@ -166,4 +166,10 @@ def _retarget(model: nn.Module, classes: int) -> None:
         for part in branch:
             part[-1] = nn.Conv2d(part[-1].in_channels, classes, 1)
     head.nc, head.no = classes, classes + 4 * head.reg_max
+    boxes = [head.cv2, *([head.one2one_cv2] if hasattr(head, "one2one_cv2") else [])]
+    learned = [part[-1].bias.detach().clone() for branch in boxes for part in branch]
+    # This sets the biases of the boxes too, which were learned whatever the classes are.
     head.bias_init()
+    with torch.no_grad():
+        for part, bias in zip((part for branch in boxes for part in branch), learned, strict=True):
+            part[-1].bias.copy_(bias)

@@ -136,13 +136,15 @@ class _Open:
         decoding: Its batches as they are decoded; `None` at the end.
         batches: Those that were handed out, in order, from the first whose rows were not given yet.
         given: Rows that were.
-        futile: How often the part was begun since the last of them.
+        begun: Rows that were known when it was begun again last.
+        futile: How often it was begun again with no more rows than before.
     """
 
     part: object
     decoding: Any
     batches: deque[_Batch] = field(default_factory=deque)
     given: int = 0
+    begun: int = 0
     futile: int = 0
 
 
@@ -339,9 +341,11 @@ class _Mapping(Generic[Part, Row, Bad]):
 
     def _again(self, one: _Open, cause: BaseException) -> None:
         """Decode a part anew from the first batch of which nothing is known, unless that was tried often enough."""
-        one.futile += 1
         self._abandon(one)
         known = list(takewhile(lambda batch: batch.rows is not None, one.batches))
+        begun = one.given + sum(len(batch.rows or ()) for batch in known)
+        one.futile = one.futile + 1 if begun <= one.begun else 1
+        one.begun = begun
         for lost in islice(one.batches, len(known), None):
             lost.dropped = True
         one.batches = deque(known)
@@ -353,7 +357,6 @@ class _Mapping(Generic[Part, Row, Bad]):
             one.batches.append(_Batch(error=error))
             one.decoding = None
             return
-        begun = one.given + sum(len(batch.rows or ()) for batch in known)
         one.decoding = self._decoded(one.part, begun)
 
     def _abandon(self, one: _Open) -> None:

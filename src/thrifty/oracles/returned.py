@@ -24,7 +24,7 @@ _SUFFIXES = frozenset({".csv", ".json", ".mat", ".vbb", ".xml", ".zip"})
 def collect_folder(folder: Path, asked: Asked, frames: SentFrames) -> Collected:
     """What people have drawn so far: a frame that an export names is answered, without boxes too.
 
-    Where several exports name a frame, the one that was written last counts; within one, what comes last.
+    Where several exports name a frame, the one that was written last counts; within one, archives included, what comes last.
 
     Args:
         folder: Of the batch.
@@ -51,7 +51,7 @@ def _exports(labels: Path, frames: SentFrames) -> Iterator[tuple[Path, Dataset]]
     for path in sorted(_sources(labels, frames), key=_written):
         if path.suffix.lower() == ".zip":
             with _named(path), unpacked(path) as inner:
-                for place in sorted(_sources(inner, frames), key=_written):
+                for place in _sources(inner, frames):
                     with _named(path, inner):
                         yield path, _read(place, frames)
                     none = False
@@ -83,15 +83,17 @@ def _sources(place: Path, frames: SentFrames) -> Iterator[Path]:
     elif label_files(place, frames) or recognised(place):
         yield place
     else:
-        for child in place.iterdir():
+        for child in sorted(place.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name)):
             if not child.name.startswith("."):
                 yield from _sources(child, frames)
 
 
 def _written(path: Path) -> tuple[int, str]:
-    """When a source was written last: what changes in a folder's files does not change the folder."""
-    files = [path, *(one for one in path.rglob("*") if one.is_file())] if path.is_dir() else [path]
-    return max(one.stat().st_mtime_ns for one in files[1:] or files), str(path)
+    """When a source was written last: writing a file anew does not touch the folder that it is in."""
+    inside = (one for one in path.rglob("[!.]*") if one.is_file())
+    return max(
+        (one.stat().st_mtime_ns for one in [path, *inside] if one.is_file()), default=0
+    ), str(path)
 
 
 def _read(path: Path, frames: SentFrames) -> Dataset:

@@ -214,7 +214,10 @@ def _work(folder: Path, device: str, order: Order, connection: Connection) -> No
     # Ctrl-C is meant for the server, which ends this process when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     messages = _Sender(connection)
+    # What was done before something failed was done.
+    lines: list[str] = []
     try:
-        messages.put(_Said(list(obey(folder, device, order, Relay(messages)))))
+        lines.extend(obey(folder, device, order, Relay(messages)))
+        messages.put(_Said(lines))
     except (ThriftyError, OSError) as error:
-        messages.put(_Said([], " ".join(str(error).split())))
+        messages.put(_Said(lines, " ".join(str(error).split())))

@@ -109,7 +109,7 @@ class Harvest:
 
     Attributes:
         new: Labels that are new, or other than before.
-        labelled: Of every batch that was sent, how many of its frames are labelled, and how many there are.
+        labelled: Of every batch that could be asked about, how many of its frames are labelled, and how many there are.
         left_out: What was drawn and cannot be taken, in words: a phrase, and how many.
         failed: Why nothing came of batches that could not be asked about, each reason once.
     """
@@ -136,12 +136,17 @@ def collect(project: Project, tools: Tools) -> Harvest:
     new, labelled = 0, {}
     left_out: Counter[str] = Counter()
     failed: dict[str, None] = {}
+    known = project.store.labels()
     for batch in sent:
         asked = _asked(project, batch)
         try:
             collected = tools(str(batch.tool), asked.sent.reference).collect(asked)
         except OracleError as error:
-            failed[str(error)] = None
+            if asked.records.keys() <= known.keys():
+                # What is done may be tidied away.
+                left_out["batches that are labelled, and cannot be asked about any more"] += 1
+            else:
+                failed[str(error)] = None
             continue
         labels = [
             _label(answer, str(batch.tool))

@@ -16,7 +16,7 @@ from thrifty.data.sources import Opened
 from thrifty.data.stills import content_hash
 from thrifty.detectors.catalogue import absolute, identify, open_detector
 from thrifty.detectors.checked import CheckedDetector
-from thrifty.detectors.paper import Weights, load_weights, save_weights
+from thrifty.detectors.paper import Weights, load_trained, load_weights, save_weights
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import trainable
 from thrifty.errors import DataError, TrainingError
@@ -79,9 +79,16 @@ class ProjectDetector:
                 )
             return open_detector(form, device)
         settings = self.settings
-        kind = trainable(settings.detector, settings.training)
-        weights = load_weights(self.file)
+        trained, weights = load_trained(self.file)
+        # Of a time with fewer classes, or another network, it goes on as it was until there is a new one.
+        section = settings.detector if self.fits else trained
+        kind = trainable(section, settings.training)
         return kind.detector(weights, settings.evaluation.threshold, device)
+
+    @property
+    def fits(self) -> bool:
+        """Whether its weights are of the network that the settings describe now."""
+        return load_trained(self.file)[0].network == self.settings.detector.network
 
     @property
     def file(self) -> Path:
@@ -191,7 +198,8 @@ def train(
     labels = lessons(project) if labels is None else dict(sorted(labels.items()))
     numbers = sorted(label.number for label in labels.values())
     trained = [model for model in project.store.models() if model.file is not None]
-    if trained and project.store.lessons(trained[-1].number) == numbers:
+    newest = _fitting(project, trained)
+    if newest is not None and project.store.lessons(newest.number) == numbers:
         return None
     if not labels:
         raise TrainingError(
@@ -199,15 +207,20 @@ def train(
         )
     settings = project.settings
     strategy = make_strategy(settings.selection.strategy, settings, str(project.folder))
-    begin = trained[-1] if trained and goes_on(strategy) else start
+    begin = newest if newest is not None and goes_on(strategy) else start
     return _train_next(project, labels, begin, len(trained), trainer)
 
 
 def _start_model(project: Project) -> Model | None:
-    """The newest model that has learned from the start labels alone."""
+    """The newest model that has learned from the start labels alone, if a model of today can begin from it."""
     store = project.store
     found = [model for model in store.models() if model.file and not store.lessons(model.number)]
-    return found[-1] if found else None
+    return _fitting(project, found)
+
+
+def _fitting(project: Project, models: Sequence[Model]) -> Model | None:
+    """The last, unless the network has changed since."""
+    return models[-1] if models and ProjectDetector.of(project, models[-1]).fits else None
 
 
 def _train_start(

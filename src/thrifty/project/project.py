@@ -34,6 +34,7 @@ from thrifty.project.settings import (
 )
 from thrifty.store.project.database import Database
 from thrifty.store.project.engines import Holder, PostgresDatabase, SqliteFile
+from thrifty.store.project.rows import Role
 from thrifty.store.project.store import ProjectStore, Told
 
 DATABASE = "project.sqlite"
@@ -144,23 +145,29 @@ def open_project(
     )
     try:
         store = ProjectStore(database)
-        _check_classes(folder, settings, store.last_settings())
+        if not alone:
+            _check_classes(folder, settings, store)
         yield Project(folder, settings, text, store, artifacts, progress, device)
     finally:
         database.close()
 
 
-def _check_classes(folder: Path, settings: ProjectSettings, before: str | None) -> None:
-    """Labels and weights know classes by their places, so classes may be added at the end alone.
+def _check_classes(folder: Path, settings: ProjectSettings, store: ProjectStore) -> None:
+    """Labels and weights know classes by their places: these may be called otherwise, and more may follow.
 
     Raises:
-        RecipeError: Others stand in these places now.
+        RecipeError: One is gone, or stands at another place.
     """
+    before = store.last_settings()
     known = () if before is None else tuple(tomllib.loads(before)["detector"]["classes"])
-    if settings.classes[: len(known)] != known:
+    now = settings.classes
+    moved = [name for place, name in enumerate(known) if name in now and now.index(name) != place]
+    if not moved and len(now) >= len(known):
+        return
+    if store.models() or store.labels() or store.sources(Role.START) or store.sources(Role.TEST):
         raise RecipeError(
-            f"{folder / FILE}: detector.classes began with {', '.join(known)} so far, and labels know them by their places; put "
-            "these first again, and new ones behind them"
+            f"{folder / FILE}: detector.classes were {', '.join(known)} so far, and labels know them by their places; leave them "
+            "there, and add new ones behind them"
         )
 
 

@@ -63,13 +63,13 @@ Arguments = Mapping[str, Any]
 
 def _pool(_project: Project, copy: Project, arguments: Arguments, _event: Event) -> None:
     options = {name: value for name, value in arguments.items() if name != "path"}
-    sources.add_pool(copy, arguments["path"], sources.Sampling(**options))
+    sources.add_pool(copy, arguments["path"], sources.Sampling(**options), again=True)
 
 
 def _labelled(role: Role) -> Callable[[Project, Project, Arguments, Event], None]:
     def again(_project: Project, copy: Project, arguments: Arguments, _event: Event) -> None:
         source = FilesSource.model_validate(dict(arguments["options"]))
-        sources.add_labelled(copy, role, source)
+        sources.add_labelled(copy, role, source, again=True)
 
     return again
 

@@ -228,7 +228,8 @@ def _as_candidate(frames: ScoredFrames, choice: Choice) -> Record:
     record = choice.record
     if record.sequence is None:
         return record
-    return replace(record, sequence=frames.video(str(choice.pool), record.sequence))
+    pool = None if record.frame is not None else str(choice.pool)
+    return replace(record, sequence=frames.video(pool, record.sequence))
 
 
 def _earlier(records: Sequence[Record]) -> Earlier:
@@ -248,12 +249,10 @@ def _labelled(project: Project, looking: Looking, records: Mapping[str, Record])
     drawn = [*start, *(label.drawn for label in labels.values())]
     kinds = np.concatenate([np.zeros(0, np.int64), *(one.classes[~one.ignore] for one in drawn)])
     instances = np.bincount(kinds, minlength=len(project.settings.classes))
-    if not looking_back(looking):
-        # What is chosen holds its neighbours back, labelled or not.
-        return Labelled(list(records.values()), {}, {}, instances)
     chosen = [records[record_id] for record_id in labels]
-    columns = _seen_again(project, looking, labels) if labels else {}
-    return Labelled(chosen, columns, {}, instances)
+    waiting = [record for record_id, record in records.items() if record_id not in labels]
+    columns = _seen_again(project, looking, labels) if looking_back(looking) and labels else {}
+    return Labelled(chosen, columns, {}, instances, waiting)
 
 
 def _seen_again(project: Project, looking: Looking, labels: Mapping[str, Label]) -> Columns:

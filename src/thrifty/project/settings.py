@@ -20,6 +20,7 @@ from thrifty.config import (
     Section,
     Seed,
     TrainingSection,
+    check_crop,
     explain,
 )
 from thrifty.errors import DataError, RecipeError
@@ -95,6 +96,11 @@ class ProjectSettings(Section):
             raise ValueError(
                 f"database: a password has no place in this file; leave it to PGPASSWORD, ~/.pgpass or {VARIABLE}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _learned_as_it_is_seen(self) -> Self:
+        check_crop(self.detector, self.training)
         return self
 
     @model_validator(mode="after")

@@ -43,8 +43,16 @@ class Sampling:
         return Pool(path, self.every, self.per_second, self.sequences, self.scale, threads)
 
 
-def add_pool(project: Project, path: Path | str, sampling: Sampling) -> bool:
+def add_pool(
+    project: Project, path: Path | str, sampling: Sampling, *, again: bool = False
+) -> bool:
     """Add pictures and videos to choose from.
+
+    Args:
+        project: To what.
+        path: Where they are.
+        sampling: Which frames.
+        again: It was done before, so what would be refused today is not.
 
     Returns:
         Whether anything is new.
@@ -54,30 +62,39 @@ def add_pool(project: Project, path: Path | str, sampling: Sampling) -> bool:
             chosen when it was sampled otherwise.
     """
     pool = sampling.pool(path)
-    # A video must be read, from a store even copied, before its first frame is there.
-    with project.progress(f"{path}: looking for a frame", 1, "frames") as step:
-        pool.check_readable()
-        step()
     name = pool.place.name
     options = {name: getattr(sampling, name) for name in _POOL}
-    known = {one.path: one for one in project.store.sources(Role.POOL)}.get(name)
-    chosen = known and any(one.pool == known.number for one in project.store.choices())
-    if known and chosen and dict(known.options) != options:
-        raise DataError(
-            f"{name}: frames of it were chosen as it was sampled, and lie at other places now; add it as it was, or its files by "
-            "another path"
-        )
+    if not again:
+        # A video must be read, from a store even copied, before its first frame is there.
+        with project.progress(f"{path}: looking for a frame", 1, "frames") as step:
+            pool.check_readable()
+            step()
+        _check_sampling(project, name, options)
     told = project.told("add pool", path=name, **options)
     return project.store.add_source(Role.POOL, name, options, "", told)
 
 
-def add_labelled(project: Project, role: Role, source: FilesSource) -> bool:
+def _check_sampling(project: Project, name: str, options: Mapping[str, Any]) -> None:
+    """Refuse to take other frames of a pool of which some were chosen: these would lie at other places."""
+    known = {one.path: one for one in project.store.sources(Role.POOL)}.get(name)
+    if known is None or not any(one.pool == known.number for one in project.store.choices()):
+        return
+    if any(
+        dict(known.options)[key] != options[key] for key in ("every", "per_second", "sequences")
+    ):
+        raise DataError(
+            f"{name}: frames of it were chosen as it was sampled, and would lie at other places now; add it as it was"
+        )
+
+
+def add_labelled(project: Project, role: Role, source: FilesSource, *, again: bool = False) -> bool:
     """Add labels to begin with (`start`), or to judge by (`test`).
 
     Args:
         project: To what.
         role: What they are for.
         source: Where they are, by absolute paths.
+        again: It was done before, so what would be refused today is not.
 
     Returns:
         Whether anything is new.
@@ -97,7 +114,7 @@ def add_labelled(project: Project, role: Role, source: FilesSource) -> bool:
             "test would be learnt by heart; separate them"
         )
     learned = set(opened.labels) & {one.record.id for one in project.store.choices()}
-    if role is Role.TEST and learned:
+    if role is Role.TEST and learned and not again:
         raise DataError(
             f"{source.annotations}: {len(learned)} of its frames were chosen to be labelled and learned from (one is "
             f"{min(learned)}), so the test would be learnt by heart; separate them"

@@ -203,7 +203,8 @@ def _from_csv(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _from_lines(path: Path) -> list[Mapping[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    # A name may hold what else ends a line in some alphabets.
+    lines = path.read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines if line.strip()]
 
 

@@ -103,14 +103,22 @@ class ScoredFrames:
         return Timeline(sequences, places.fill_null(0).to_numpy().astype(np.int64, copy=False))
 
     def _named(self) -> Iterator[tuple[pa.DictionaryArray, pa.Array]]:
-        """Names of videos, and of the pools that they are in, piece by piece."""
+        """Names of sequences, and of the pools by which they are told apart, piece by piece.
+
+        A video file goes by its content, wherever it lies; only folders of pictures may have one name in two pools.
+        """
         whole = self.table
         if POOL not in whole.column_names:
             whole = whole.append_column(POOL, pa.nulls(len(whole), _NAME))
-        for batch in whole.select(["sequence", POOL]).to_batches():
-            names, pools = batch.columns
+        if "frame" not in whole.column_names:
+            whole = whole.append_column("frame", pa.nulls(len(whole), pa.int64()))
+        for batch in whole.select(["sequence", POOL, "frame"]).to_batches():
+            names, pools, frames = batch.columns
             is_coded = pa.types.is_dictionary(names.type)
-            yield names if is_coded else names.dictionary_encode(), pools.dictionary_decode()
+            own = pc.if_else(
+                pc.is_valid(frames), pa.scalar(None, pa.string()), pools.dictionary_decode()
+            )
+            yield names if is_coded else names.dictionary_encode(), own
 
     def video(self, pool: str | None, sequence: str) -> str:
         """What a video of a pool is called among these frames: in two pools, folders may have one name."""
@@ -152,7 +160,9 @@ class ScoredFrames:
             return self.records()
         rows = self._rows()
         named = [
-            None if row.get("sequence") is None else self.video(row[POOL], row["sequence"])
+            None
+            if row.get("sequence") is None
+            else self.video(None if row.get("frame") is not None else row[POOL], row["sequence"])
             for row in rows
         ]
         return [
@@ -182,7 +192,9 @@ class ScoredFrames:
             score,
             smoothed,
             reason,
-            None if sequence is None else self.video(pool, sequence),
+            None
+            if sequence is None
+            else self.video(None if values.get("frame") is not None else pool, sequence),
             values.get("place"),
             values.get("width"),
             values.get("height"),

@@ -101,6 +101,12 @@ class Margin(ScoredStrategy):
         how: Aggregate = "max" if self._how == "max" else "sum"
         found = seen[Boxes()]
         rows = [[box_scores.margin(part, how) for part in _by_class(one)] for one in found]
+        # Where nothing is, a detector may leave out how likely each class is.
+        columns = max(
+            (len(row) for row, one in zip(rows, found, strict=True) if len(one)), default=0
+        )
+        columns = columns or max(map(len, rows), default=1)
+        rows = [row if len(row) == columns else [0.0] * columns for row in rows]
         return {"by_class": np.array(rows), "boxes": np.array([len(one) for one in found])}
 
     def decide(

@@ -14,7 +14,7 @@ import numpy as np
 from thrifty.scoring.box_scores import consistency, distributions, jensen_shannon
 from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, Chosen
-from thrifty.strategies.scored import SCORE, Pipeline, ScoredStrategy
+from thrifty.strategies.scored import SCORE, Pipeline, ScoredStrategy, held_by
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.types import Annotations, Detections, FloatArray, Record
 from thrifty.views import AlteredBoxes, Boxes, Seen
@@ -80,7 +80,7 @@ class Consistency(ScoredStrategy):
             taken.append(left.pop(best))
             known = known + classes[taken[-1].index]
             reasons.append(f"its classes differ by {gain[best]:.3f} from those labelled and chosen")
-        choice = Choice(tuple(taken), first.choice.held)
+        choice = Choice(tuple(taken), held_by(candidates, first.choice, taken))
         return Decision(first.scores, first.smoothed, choice, tuple(reasons))
 
 

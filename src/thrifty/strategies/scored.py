@@ -22,7 +22,7 @@ from torch import Tensor
 from thrifty.maps import ClassMaps
 from thrifty.scoring.smoothing import gaussian_weights, smooth
 from thrifty.selection.budget import Budget
-from thrifty.selection.choosing import Choice, choose
+from thrifty.selection.choosing import Choice, Chosen, Held, choose
 from thrifty.selection.closeness import Rules
 from thrifty.selection.k_centre import apart_from_before, k_centre
 from thrifty.selection.ranking import why_ranked
@@ -99,7 +99,8 @@ class Pipeline:
         pictures = None
         if self.rules.looks_at_pictures:
             pictures = pictures_of(observed), pictures_of(labelled.pictures)
-        return choose(candidates, scores, budget, self.rules, labelled.records, pictures)
+        earlier = [*labelled.records, *labelled.waiting]
+        return choose(candidates, scores, budget, self.rules, earlier, pictures)
 
     def _class_weights(self, observed: Columns, labelled: Labelled) -> FloatArray | None:
         if not self.balance:
@@ -175,12 +176,18 @@ def _diverse(
     order = k_centre(features[[one.index for one in listed]], count, covered)
     ordered = [*(listed[place] for place in order.tolist()), *others]
     taken = tuple(ordered[place] for place in budget.bought([one.index for one in ordered]))
-    # A frame that stayed on the shortlist holds nobody back.
-    kept = {candidates[one.index].id for one in taken}
-    gone = {candidates[one.index].id for one in choice.chosen} - kept
-    held = tuple(one for one in choice.held if one.because not in gone)
+    held = held_by(candidates, choice, taken)
     apart = apart_from_before(features[[one.index for one in taken]], covered)
     return replace(choice, chosen=taken, held=held), apart
+
+
+def held_by(
+    candidates: Sequence[Record], shortlist: Choice, taken: Sequence[Chosen]
+) -> tuple[Held, ...]:
+    """What is held back where only some of a shortlist are taken: a frame that stayed on it holds nobody back."""
+    kept = {candidates[one.index].id for one in taken}
+    gone = {candidates[one.index].id for one in shortlist.chosen} - kept
+    return tuple(one for one in shortlist.held if one.because not in gone)
 
 
 class ScoredStrategy(ABC):

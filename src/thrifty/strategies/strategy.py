@@ -29,6 +29,7 @@ class Labelled:
         columns: What the strategy observed in all labelled frames, the start set's first, then those of `records`; empty
             for a strategy that does not look at them.
         pictures: What the pictures of `records` say, for rules that ask: columns as in `surroundings`.
+        waiting: Frames that were chosen and are not labelled yet; by the rules they hold others back as those of `records` do.
         instances: Objects of each class in all labels so far, the start set's included: `C` int64.
     """
 
@@ -36,6 +37,7 @@ class Labelled:
     columns: Columns = field(default_factory=dict)
     pictures: Columns = field(default_factory=dict)
     instances: IntArray = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+    waiting: Sequence[Record] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -159,5 +159,10 @@ class FinetunedDetector(TorchvisionDetector):
                 None if found.probabilities is None else found.probabilities[:, 1:],
                 found.proposals,
             )
-            for found in super().detect(frames)
+            for found in map(_of_objects, super().detect(frames))
         ]
+
+
+def _of_objects(found: Detections) -> Detections:
+    """All but the boxes of label 0, the background's, which a head that has learned little may be sure of."""
+    return found.take(found.classes > 0)
