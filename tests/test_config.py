@@ -37,6 +37,13 @@ def test_defaults_are_the_paper_s() -> None:
     assert recipe.evaluation.iou == 0.5
 
 
+def test_windows_are_refused_where_they_are_resized_like_whole_frames() -> None:
+    text = MINIMAL + "\n[training]\ncrop = [64, 64]\n"
+    assert parse_recipe(text, "x").training.crop == (64, 64)
+    with pytest.raises(RecipeError, match="yolo:yolo11n resizes a window as it does a whole frame"):
+        parse_recipe(text + '\n[detector]\nmodel = "yolo:yolo11n"\n', "x")
+
+
 def test_the_digest_follows_what_decides_figures() -> None:
     plain = parse_recipe(MINIMAL, "x")
     words = parse_recipe('description = "Other words."\n' + MINIMAL, "x")

@@ -400,3 +400,48 @@ def test_options_of_projects_are_refused_where_a_pool_is_given(
         assert f"{options[0]}: is for projects, and a pool is given; leave it out" in told
     monkeypatch.setenv("THRIFTY_PROJECT", str(tmp_path))
     chosen(scores, "-b", 2, "--out", tmp_path / "chosen.csv")
+
+
+def test_a_choice_from_one_pool_holds_frames_back_when_another_has_joined(tmp_path: Path) -> None:
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    for name, kind in (("a", "digest-a"), ("b", ".")):
+        places = list(range(40))
+        columns = {
+            "id": [f"{name}{place:02d}" for place in places],
+            "source": ["v.mp4"] * 40 if name == "a" else [f"{place}.png" for place in places],
+            "sequence": [kind] * 40,
+            "place": places,
+            "frame": pa.array(places if name == "a" else [None] * 40, pa.int64()),
+            "score": [1.0 - abs(place - 20) / 100 for place in places],
+        }
+        job = {
+            "pool": f"/data/{name}",
+            "detector": "d",
+            "score": "DivergenceSettings()",
+            "scale": "1.0",
+        }
+        written = pa.table(columns).replace_schema_metadata({"thrifty.job": json.dumps(job)})
+        pq.write_table(written, folder / f"{name}.parquet")
+    alike = ("--smoothing", 0, "--apart", 0, "--apart-from-earlier", 10)
+    for one in ("a", "b"):
+        first = tmp_path / f"{one}.csv"
+        chosen(folder / f"{one}.parquet", "-b", 1, "--out", first, *alike)
+        more = tmp_path / f"more-{one}.csv"
+        chosen(folder, "-b", 50, "--out", more, *alike, "--earlier", first)
+        near = [row["id"] for row in rows(more) if row["id"][0] == one]
+        assert near
+        assert all(abs(int(name[1:]) - 20) > 10 for name in near)
+
+
+def test_names_with_odd_ends_of_lines_survive_every_form(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    odd = "a\u2028b\u0085.png"
+    pq.write_table(
+        pa.table({"id": ["x", "y"], "source": [odd, "c.png"], "score": [2.0, 1.0]}), path
+    )
+    for kind in ("csv", "jsonl", "json", "parquet"):
+        out, more = tmp_path / f"one.{kind}", tmp_path / f"two.{kind}"
+        chosen(path, "-b", 1, "--out", out)
+        chosen(path, "-b", 1, "--out", more, "--earlier", out)
+        assert odd not in more.read_text(errors="replace") if kind != "parquet" else True

@@ -50,16 +50,19 @@ def test_files_that_are_missing_broken_or_of_another_size(tmp_path: Path, tiny: 
     named = [
         replace(sound, name=name) for name in ("gone.png", "broken.png", "clip.avi#99", "cut.avi#1")
     ]
-    findings = found(as_set(tmp_path, *named, replace(sound, width=60)))
+    labelled_on_a_proxy = replace(sound, name="clip.avi#3", width=320, height=240)
+    findings = found(as_set(tmp_path, *named, replace(sound, width=60), labelled_on_a_proxy))
     assert [entry[:2] for entry in findings] == [
         ("missing file", "train: gone.png"),
         ("missing file", "train: clip.avi#99"),
         ("unreadable file", "train: broken.png"),
         ("unreadable file", "train: cut.avi#1"),
         ("wrong size", "train: a.png"),
+        ("wrong size", "train: clip.avi#3"),
     ]
     assert findings[1][2] == "the video has 40 frames, so none with number 99"
     assert findings[4][2] == "is 64x48 pixels, its annotations say 60x48"
+    assert findings[5][2] == "is 96x64 pixels, its annotations say 320x240"
 
 
 def test_boxes_that_cannot_be_or_are_drawn_twice(tmp_path: Path) -> None:

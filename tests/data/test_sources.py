@@ -40,7 +40,9 @@ def test_equal_files_are_one_frame_and_reported(tiny: TinyData, tmp_path: Path) 
 def test_equal_files_with_different_boxes_are_refused(tiny: TinyData, tmp_path: Path) -> None:
     root = copy(tiny, tmp_path)
     shutil.copy(root / "stills" / "still1.png", root / "stills" / "still2.png")
-    with pytest.raises(DataError, match="still2.png has the content of still1.png but other boxes"):
+    with pytest.raises(
+        DataError, match="still2.png has the content of still1.png but other labels"
+    ):
         open_source(FilesSource(annotations="stills.json", images="stills"), root)
 
 

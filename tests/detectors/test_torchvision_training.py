@@ -240,3 +240,14 @@ def test_a_strategy_that_it_cannot_serve_is_refused_before_any_work(
     assert done.returncode == 2
     assert "'tightness' needs proposals of boxes" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_background_is_no_class_however_little_was_learned() -> None:
+    kind = TrainableTorchvision(settings("torchvision:fcos_resnet50_fpn", sides=(96, 128)))
+    torch.manual_seed(0)
+    detector = kind.detector(kind.network().state_dict(), 0.05, "cpu")
+    frame = Frame(
+        Record("a", "a.png", 96, 64), CHANCE.integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    )
+    [found] = detector.detect([frame])
+    assert set(found.classes.tolist()) <= {0}

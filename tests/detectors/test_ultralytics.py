@@ -54,6 +54,8 @@ def fresh(name: str) -> Any:
     for branch in [*head.cv3, *(head.one2one_cv3 if name in ONCE else [])]:
         torch.nn.init.normal_(branch[-1].weight, 0, 0.2)
         torch.nn.init.zeros_(branch[-1].bias)
+    for branch in [*head.cv2, *(head.one2one_cv2 if name in ONCE else [])]:
+        torch.nn.init.normal_(branch[-1].bias, 1, 0.2)
     return made
 
 

@@ -251,3 +251,12 @@ def test_frames_without_boxes_come_last() -> None:
     observed = strategy.observe(seen(Boxes(), *frames))
     # Of the other two the smaller id.
     assert taken(decide(strategy, STILLS, observed, 3), STILLS) == ["b", "a", "c"]
+
+
+def test_a_frame_without_boxes_may_leave_out_the_classes() -> None:
+    bare = Detections(np.zeros((0, 4)), np.zeros(0))
+    strategy = Margin("margin", "sum", PLAIN)
+    observed = strategy.observe(seen(Boxes(), bare, TWO_DOUBTED, bare))
+    by_class = np.asarray(observed["by_class"], dtype=np.float64)
+    assert by_class.ravel().tolist() == pytest.approx([0, 0, 0.64, 0.81, 0, 0])
+    assert np.shape(strategy.observe(seen(Boxes(), bare))["by_class"]) == (1, 1)

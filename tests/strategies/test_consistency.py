@@ -147,8 +147,8 @@ def test_frames_close_in_time_are_kept_apart_in_the_shortlist() -> None:
     observed = columns([-0.1, -0.2, -0.3, -0.4], [[1.0, 0.0], [0.0, 1.0], [0.2, 0.8], [0.0, 1.0]])
     decision = decide(strategy, drive, observed, 1, counted(10, 0))
     assert taken(decision, drive) == ["v-2"]
-    [held] = decision.choice.held
-    assert (held.index, held.because) == (1, "v-0")
+    # Place 0 stayed on the shortlist, so it holds nobody back.
+    assert decision.choice.held == ()
 
 
 def test_what_breaks_a_rule_is_no_rival_however_its_classes_differ() -> None:
@@ -163,3 +163,17 @@ def test_what_breaks_a_rule_is_no_rival_however_its_classes_differ() -> None:
     assert sorted(taken(chosen, records)) == ["v0", "v10", "v20", "v30"]
     more = decide(strategy, records, observed, 5, labelled)
     assert taken(more, records)[4] == "v1"
+
+
+def test_who_stayed_on_the_shortlist_holds_nobody_back() -> None:
+    # Of the best six for five the one whose class is labelled already stays; it had held back its neighbour.
+    names = "abcdefgh"
+    video = [Record(n, "v.mp4", 9, 9, "v", 10 * k, k) for k, n in enumerate(names[:7])]
+    video.append(Record("h", "v.mp4", 9, 9, "v", 1, 7))
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.1, 0.3])
+    classes = np.array([[5.0, 0]] + [[0, 5.0]] * 7)
+    strategy = Consistency("consistency", Pipeline(np.ones(1), Rules(2, 0)))
+    columns: Columns = {"score": scores, "classes": classes}
+    decision = decide(strategy, video, columns, 5, Labelled(instances=np.array([99, 0])))
+    assert set(taken(decision, video)) == set("bcdef")
+    assert {held.because for held in decision.choice.held} <= set("bcdef")

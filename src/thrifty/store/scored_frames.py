@@ -53,7 +53,7 @@ class ScoredFrames:
 
     Attributes:
         table: The columns of `thrifty score`, or those of them that there are, and of what pool a frame is.
-        pooled: Whether they are of several pools, so that videos need their pool's name.
+        pooled: Whether folders of pictures need their pool's name, since another pool may have one of the same.
     """
 
     table: pa.Table
@@ -279,7 +279,8 @@ def read_scores(*paths: Path) -> ScoredFrames:
     if not len(table):
         raise DataError(f"{paths[0]}: holds no frames")
     pools = {(job_of(path) or {}).get("pool") for path in paths}
-    return ScoredFrames(table, pooled=len(pools) > 1).distinct()
+    # Of one pool too, so that what is chosen today is known when another pool has joined.
+    return ScoredFrames(table, pooled=pools != {None}).distinct()
 
 
 def _observed(table: pa.Table) -> object:
