@@ -87,7 +87,11 @@ class ScoredFrames:
             here = sequences[begin : begin + len(names)]
             here[:] = STILL
             for pool in pc.unique(pools).to_pylist():
-                own = pc.is_null(pools) if pool is None else pc.equal(pools, pool)
+                own = (
+                    pc.is_null(pools)
+                    if pool is None
+                    else pc.equal(pools, pool).fill_null(fill_value=False)
+                )
                 known = [
                     STILL
                     if name is None
