@@ -74,3 +74,7 @@ class TrainingError(ThriftyError):
 
 class OracleError(ThriftyError):
     """Whoever labels cannot be reached, refuses, or answers what cannot be understood."""
+
+
+class BatchGoneError(OracleError):
+    """What was sent to be labelled is no longer where it was sent."""

@@ -1,5 +1,7 @@
 """Damaged videos: which frames there are is the same on any machine, however many threads decode."""
 
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.tiny import write_video
+from thrifty.data.clip import Picture
 from thrifty.data.pool import Broken, Pool
 from thrifty.data.video import FfmpegDecoding, index_video
 from thrifty.errors import DataError
@@ -93,32 +96,76 @@ def test_a_video_that_was_cut_off_says_so_with_sound_or_without(
     assert "its header announces 4.0 s" in last.reason
 
 
-def test_a_disk_that_fails_stops_and_damages_nothing(
-    tmp_path: Path, moving: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+def with_sound(path: Path, stamps: list[float], moving: list[np.ndarray], last: float) -> None:
+    """Pictures at some seconds, the last of which is shown for a while, and sound until then."""
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("libx264", rate=10, options={"bf": "0"})
+        pictures.width, pictures.height = 64, 48
+        pictures.codec_context.time_base = Fraction(1, 1000)
+        noise = container.add_stream("aac", rate=8000)
+        for number, (stamp, image) in enumerate(zip(stamps, moving, strict=False)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            following = stamps[number + 1] if number + 1 < len(stamps) else stamp + last
+            frame.pts, frame.time_base = int(1000 * stamp), Fraction(1, 1000)
+            frame.duration = int(1000 * (following - stamp))
+            container.mux(pictures.encode(frame))
+        container.mux(pictures.encode(None))
+        for number in range(int(10 * (stamps[-1] + last))):
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.float32), "fltp", "mono")
+            samples.sample_rate, samples.pts = 8000, 800 * number
+            container.mux(noise.encode(samples))
+        container.mux(noise.encode(None))
+
+
+@pytest.mark.parametrize(
+    ("stamps", "last"),
+    [
+        ([0.0, 2.0, 4.0, 6.0], 2.0),
+        ([number / 10 for number in range(20)], 5.0),
+        ([5.0, 5.5, 6.0], 1.0),
+    ],
+)
+def test_a_sound_video_of_slow_pictures_is_whole(
+    tmp_path: Path, moving: list[np.ndarray], stamps: list[float], last: float
 ) -> None:
-    path = tmp_path / "v.avi"
-    write_video(path, moving, "mjpeg")
-    pool = Pool(path)
-    stream = pool.stream()
-    next(stream)
+    path = tmp_path / "v.mkv"
+    with_sound(path, stamps, moving, last)
+    assert [isinstance(item, Frame) for item in Pool(path).stream()] == [True] * len(stamps)
+    assert len(index_video(path)) == len(stamps)
 
-    def failing(*_arguments: object) -> None:
-        raise OSError(5, "Input/output error")
 
-    def broken(_self: FfmpegDecoding) -> object:
-        raise av.error.InvalidDataError(1, "broken")
+class Failing(FfmpegDecoding):
+    """Gives some frames, and then the error of a disk, as often as it is told."""
 
-    monkeypatch.setattr(FfmpegDecoding, "__iter__", broken)
-    [told] = pool.stream()
-    assert isinstance(told, Broken)
-    hashes = []
+    left = 1
 
-    def once(_path: Path) -> str:
-        hashes.append(1)
-        if len(hashes) > 1:
-            failing()
-        return "0" * 32
+    def __iter__(self) -> Iterator[Picture]:
+        for picture in super().__iter__():
+            if picture.number == 7 and type(self).left:
+                type(self).left -= 1
+                raise av.error.OSError(5, "Input/output error")
+            yield picture
 
-    monkeypatch.setattr("thrifty.data.pool.content_hash", once)
-    with pytest.raises(DataError, match="cannot be read .Input/output error.; see to that"):
-        list(pool.stream())
+
+@pytest.mark.parametrize(("times", "passes"), [(1, True), (2, False)])
+def test_a_disk_that_fails_for_a_moment_ends_no_video(
+    tmp_path: Path,
+    moving: list[np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    times: int,
+    *,
+    passes: bool,
+) -> None:
+    path = tmp_path / "v.mkv"
+    write_video(path, moving, "libx264", {"bf": "0"})
+    monkeypatch.setattr(Failing, "left", times)
+    monkeypatch.setattr("thrifty.data.video.FfmpegDecoding", Failing)
+    if passes:
+        with pytest.raises(DataError, match="the disk fails after 7 frames.; see to that"):
+            list(Pool(path).stream())
+        assert len(list(Pool(path).stream())) == FRAMES
+    else:
+        # What fails at the same place again is the file.
+        *_, last = Pool(path).stream()
+        assert isinstance(last, Broken)
+        assert last.frame == 7

@@ -13,7 +13,7 @@ from tests.tiny import TinyData
 from thrifty.config import DetectorSection
 from thrifty.costs import CostModel
 from thrifty.detectors.paper import make_network, save_weights
-from thrifty.errors import DataError, RecipeError
+from thrifty.errors import DataError, OracleError, RecipeError
 from thrifty.oracles.folder import FolderTool
 from thrifty.project.labelling import collect, send_all
 from thrifty.project.models import add_detector, alone, current, train
@@ -98,6 +98,14 @@ def test_another_network_begins_anew_and_the_old_one_looks_until_then(
         assert replay(project, tmp_path / "again") == 3
 
 
+def test_start_weights_that_are_lost_are_trained_anew(tiny: TinyData, tmp_path: Path) -> None:
+    with tiny_project(tmp_path / "p", tiny) as project:
+        model = train(project)
+        assert model is not None
+        (tmp_path / "p" / str(model.file)).unlink()
+        assert train(project, fresh=True) is not None
+
+
 def test_a_batch_that_was_tidied_away_keeps_no_other_back(tiny: TinyData, tmp_path: Path) -> None:
     batches = tmp_path / "batches"
     with tiny_project(tmp_path / "p", tiny) as project:
@@ -123,6 +131,12 @@ def test_a_batch_that_was_tidied_away_keeps_no_other_back(tiny: TinyData, tmp_pa
         label_batch(project, tiny, 1)
         again = collect(project, tools)
         assert (again.failed, sum(again.left_out.values())) == ((), 1)
+
+        def silent(_name: str, _reference: object) -> FolderTool:
+            raise OracleError("http://labels: cannot be reached")
+
+        # Corrections may lie where nobody answers.
+        assert collect(project, silent).failed == ("http://labels: cannot be reached",)
 
 
 def test_what_somebody_draws_outlives_a_tool_that_says_nothing_new(

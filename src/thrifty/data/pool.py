@@ -293,7 +293,8 @@ class Pool:
                         yield self._frame(source, digest, picture, place)
                 problem = decoding.shortfall
         except DAMAGED as error:
-            _check_disk(where, path)
+            if isinstance(error, OSError):
+                _check_disk(where, path, number)
             problem = getattr(error, "strerror", None) or str(error).removeprefix(f"{path}: ")
         if problem and number + 1 >= following:
             yield _ends_early(where, source, number + 1, problem)
@@ -316,18 +317,30 @@ class Pool:
         return Frame(record, resize(image, self.scale), self.scale)
 
 
-def _check_disk(where: str, path: Path) -> None:
-    """Tell a file that cannot be read just now from one that is damaged: the rest of it must not be given up for good.
+def _check_disk(where: str, path: Path, last: int) -> None:
+    """Tell a disk that failed from a damaged file, which fails again at the same place: the rest must not be given up for good.
+
+    Args:
+        where: The file, for people.
+        path: Where it is.
+        last: Number of the last frame that came, -1 if none did.
 
     Raises:
-        DataError: The disk does not give all of it.
+        DataError: The disk failed.
     """
     try:
+        with open_video(path) as decoding:
+            fails_again = not any(picture.number > last for picture in decoding)
+    except DAMAGED:
+        fails_again = True
+    try:
         content_hash(path)
-    except OSError as error:
+    except OSError:
+        fails_again = False
+    if not fails_again:
         raise DataError(
-            f"{where}: cannot be read ({error.strerror or error}); see to that and run the same command again"
-        ) from error
+            f"{where}: cannot be read (the disk fails after {last + 1} frames); see to that and run the same command again"
+        )
 
 
 def _sampled(
@@ -358,7 +371,7 @@ class _Ahead:
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._limit = 2 * threads
         # How large they are shows with the first.
-        self._most = 1
+        self._most, self._largest = 1, 1
         self._waiting: deque[Future[Frame | Broken]] = deque()
 
     def add(self, read: Callable[[], Frame | Broken]) -> Iterator[Frame | Broken]:
@@ -376,7 +389,8 @@ class _Ahead:
         item = self._waiting.popleft().result()
         if isinstance(item, Frame):
             # As many as fit, were all as large as this one.
-            self._most = min(self._limit, max(1, AHEAD_BYTES // max(1, item.image.nbytes)))
+            self._largest = max(self._largest, item.image.nbytes)
+            self._most = min(self._limit, max(1, AHEAD_BYTES // self._largest))
         return item
 
     def close(self) -> None:

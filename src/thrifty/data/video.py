@@ -43,8 +43,8 @@ class FfmpegDecoding:
     """All frames of an open video in the order of decoding, and what is missing at its end.
 
     Several threads decode side by side. They tell of a damaged packet when others after it are done already, and of one among the last not at
-    all. So from the first damage on one thread decodes everything again, and what was given is passed over: which frames there are is the
-    same on any machine.
+    all. So from the first packet that is refused one thread decodes everything again, and what was given is passed over: which frames there
+    are is the same on any machine.
 
     Args:
         container: Just opened.
@@ -55,6 +55,8 @@ class FfmpegDecoding:
         self._container = container
         self._stream = container.streams.video[0]
         self._stream.thread_type = "AUTO"
+        if self._stream.codec_context.codec.name in _UNORDERED:
+            self._stream.codec_context.thread_count = 1
         self._noting = noting
         self._begin()
 
@@ -109,7 +111,10 @@ class FfmpegDecoding:
     def _picture(self, frame: av.VideoFrame) -> Picture:
         number = self._count
         self._count += 1
-        self._end = max(self._end, frame.time or 0.0)
+        shown = (
+            float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        )
+        self._end = max(self._end, (frame.time or 0.0) + shown)
         stamp = number if frame.pts is None else frame.pts
         return Picture(number, stamp, frame.time, partial(_pixels, frame, number))
 
@@ -135,7 +140,7 @@ class FfmpegDecoding:
             return ""
         if self._end + max(_SLACK, 0.02 * promised) >= promised:
             return ""
-        return f"its header announces {promised:.1f} s but the last frame is at {self._end:.1f} s"
+        return f"its header announces {promised:.1f} s but the last frame ends at {self._end:.1f} s"
 
     def _promised(self) -> float | None:
         """Seconds at which the pictures end by the header."""
@@ -150,6 +155,8 @@ class FfmpegDecoding:
         return float((begin + length) / av.time_base)
 
 
+_UNORDERED = frozenset({"libdav1d"})
+"""Decoders whose threads tell of a damaged packet after later pictures have been given."""
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 """How Matroska tells the length of a stream."""
 

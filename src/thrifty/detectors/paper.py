@@ -252,10 +252,14 @@ def load_trained(path: Path) -> tuple[DetectorSection, Weights]:
     Raises:
         DataError: The file is missing, is not in the safetensors format, or does not say which network it is for.
     """
+    return trained_section(path), load_weights(path)
+
+
+def trained_section(path: Path) -> DetectorSection:
+    """The detector that weights belong to, of which none is read; raises as `load_trained`."""
     try:
         with safetensors.safe_open(path, "pt") as file:
             note = (file.metadata() or {}).get(_SETTINGS)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"{path}: cannot be read as weights ({error}); give a .safetensors file that thrifty wrote"
@@ -265,7 +269,7 @@ def load_trained(path: Path) -> tuple[DetectorSection, Weights]:
             f"{path}: does not say which network its weights are for; give a .safetensors file that thrifty wrote"
         )
     try:
-        settings = DetectorSection.model_validate_json(note)
+        return DetectorSection.model_validate_json(note)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in problem["loc"]) or _SETTINGS
@@ -273,4 +277,3 @@ def load_trained(path: Path) -> tuple[DetectorSection, Weights]:
             f"{path}: what it says of its network is damaged ('{key}': {problem['msg']}); give a .safetensors file that "
             "thrifty wrote"
         ) from error
-    return settings, weights

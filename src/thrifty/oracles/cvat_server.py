@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from thrifty.data.dataset import Category, Corners, Dataset, Label, LabelledImage
 from thrifty.data.formats.outlines import box_or_turned
-from thrifty.errors import CapabilityError, OracleError
+from thrifty.errors import BatchGoneError, CapabilityError, OracleError
 from thrifty.oracles.batch_folder import stem, to_begin_with
 from thrifty.oracles.gathered import Gathered
 from thrifty.oracles.sent_frames import SentFrames, stem_of
@@ -104,7 +104,10 @@ class CvatServer:
                 client.login(self._credentials())
                 yield client
         except self._failures() as error:
-            raise OracleError(f"{self._url}: {_reason(error)}") from error
+            kind = (
+                BatchGoneError if getattr(error, "status", None) == _NOTHING_THERE else OracleError
+            )
+            raise kind(f"{self._url}: {_reason(error)}") from error
 
     def _credentials(self) -> object:
         if isinstance(self._access, str):
@@ -196,13 +199,14 @@ def _reason(error: Exception) -> str:
     status = getattr(error, "status", None)
     if status in {401, 403}:
         return f"refuses ({status}); check the token or the password, and what it may do"
-    if status == 404:
+    if status == _NOTHING_THERE:
         return "has no such project or task, or is no CVAT server; check the address, or send again"
     text = " ".join(str(getattr(error, "body", None) or error).split()) or type(error).__name__
     told = f"answers {status}: {text}" if status else text
     return f"{told[:_SHOWN]}; check the address and the server"
 
 
+_NOTHING_THERE = 404
 _SHOWN = 300
 
 

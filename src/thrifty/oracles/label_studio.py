@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 from xml.sax.saxutils import quoteattr
 
-from thrifty.errors import CapabilityError, OracleError
+from thrifty.errors import BatchGoneError, CapabilityError, OracleError
 from thrifty.oracles.drawn import Drawn, labels_of
 from thrifty.oracles.label_studio_boxes import rectangle_of, upright
 from thrifty.oracles.tool import Answer, Asked, Assignment, Collected, Sent, Task
@@ -361,7 +361,8 @@ class _Server:
             )
         if not answer.is_success:
             said = " ".join(answer.text.split())[:200]
-            raise OracleError(
+            kind = BatchGoneError if answer.status_code == _NOTHING_THERE else OracleError
+            raise kind(
                 f"{self._url}: {method} {path} is answered by {answer.status_code} ({said}); correct that there, then run the "
                 "same command again"
             )

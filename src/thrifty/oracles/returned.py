@@ -10,7 +10,7 @@ from pathlib import Path
 from thrifty.data.dataset import Dataset
 from thrifty.data.formats.catalogue import read_dataset, recognised
 from thrifty.data.formats.guard import unpacked
-from thrifty.errors import DataError, OracleError
+from thrifty.errors import BatchGoneError, DataError, OracleError
 from thrifty.oracles.batch_folder import IMAGES, LABELS, told
 from thrifty.oracles.gathered import Gathered
 from thrifty.oracles.sent_frames import SentFrames
@@ -32,10 +32,11 @@ def collect_folder(folder: Path, asked: Asked, frames: SentFrames) -> Collected:
         frames: Finds its frames by the names of images.
 
     Raises:
-        OracleError: The folder is gone, or what lies in `labels/` cannot be read, or is of pictures of another size.
+        BatchGoneError: The folder is gone.
+        OracleError: What lies in `labels/` cannot be read, or is of pictures of another size.
     """
     if not (folder / IMAGES).is_dir():
-        raise OracleError(f"{folder}: the batch is gone; put the folder back")
+        raise BatchGoneError(f"{folder}: the batch is gone; put the folder back")
     gathered = Gathered(asked, frames)
     with told(folder):
         for path, dataset in _exports(folder / LABELS, frames):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from thrifty.errors import OracleError, RunError
+from thrifty.errors import BatchGoneError, OracleError, RunError
 from thrifty.oracles.tool import Answer, Asked, Assignment, LabellingTool, Reference, Sent, Task
 from thrifty.project.pictures import kept_frames
 from thrifty.project.project import Project
@@ -142,9 +142,9 @@ def collect(project: Project, tools: Tools) -> Harvest:
         try:
             collected = tools(str(batch.tool), asked.sent.reference).collect(asked)
         except OracleError as error:
-            if asked.records.keys() <= known.keys():
+            if isinstance(error, BatchGoneError) and asked.records.keys() <= known.keys():
                 # What is done may be tidied away.
-                left_out["batches that are labelled, and cannot be asked about any more"] += 1
+                left_out["batches that are labelled, and gone where they were sent"] += 1
             else:
                 failed[str(error)] = None
             continue

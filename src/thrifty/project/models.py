@@ -16,7 +16,13 @@ from thrifty.data.sources import Opened
 from thrifty.data.stills import content_hash
 from thrifty.detectors.catalogue import absolute, identify, open_detector
 from thrifty.detectors.checked import CheckedDetector
-from thrifty.detectors.paper import Weights, load_trained, load_weights, save_weights
+from thrifty.detectors.paper import (
+    Weights,
+    load_trained,
+    load_weights,
+    save_weights,
+    trained_section,
+)
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import trainable
 from thrifty.errors import DataError, TrainingError
@@ -81,14 +87,14 @@ class ProjectDetector:
         settings = self.settings
         trained, weights = load_trained(self.file)
         # Of a time with fewer classes, or another network, it goes on as it was until there is a new one.
-        section = settings.detector if self.fits else trained
+        section = settings.detector if trained.network == settings.detector.network else trained
         kind = trainable(section, settings.training)
         return kind.detector(weights, settings.evaluation.threshold, device)
 
     @property
     def fits(self) -> bool:
         """Whether its weights are of the network that the settings describe now."""
-        return load_trained(self.file)[0].network == self.settings.detector.network
+        return trained_section(self.file).network == self.settings.detector.network
 
     @property
     def file(self) -> Path:
@@ -191,15 +197,16 @@ def train(
         DataError: The store that holds the project's files does not take any, or another project's.
     """
     project.claim_files()
-    start = _start_model(project)
+    start = None if fresh else _start_model(project)
     sets = labelled_sets(project, Role.START)
     if sets and (start is None or fresh):
         return _train_start(project, sets, trainer, fresh=fresh)
     labels = lessons(project) if labels is None else dict(sorted(labels.items()))
     numbers = sorted(label.number for label in labels.values())
     trained = [model for model in project.store.models() if model.file is not None]
+    same = bool(trained) and project.store.lessons(trained[-1].number) == numbers
     newest = _fitting(project, trained)
-    if newest is not None and project.store.lessons(newest.number) == numbers:
+    if newest is not None and same:
         return None
     if not labels:
         raise TrainingError(

@@ -164,7 +164,10 @@ def _check_classes(folder: Path, settings: ProjectSettings, store: ProjectStore)
     moved = [name for place, name in enumerate(known) if name in now and now.index(name) != place]
     if not moved and len(now) >= len(known):
         return
-    if store.models() or store.labels() or store.sources(Role.START) or store.sources(Role.TEST):
+    used = (
+        store.models() or store.batches() or store.sources(Role.START) or store.sources(Role.TEST)
+    )
+    if used:
         raise RecipeError(
             f"{folder / FILE}: detector.classes were {', '.join(known)} so far, and labels know them by their places; leave them "
             "there, and add new ones behind them"
