@@ -63,7 +63,7 @@ class Looking:
         return {**self.strategy.observe(seen, labels), **common}
 
     @property
-    def takes_any_score(self) -> bool:
+    def _takes_any_score(self) -> bool:
         """Whether it ranks by whatever score there is: who asks for the recipe's own divergence may have scored otherwise, or elsewhere."""
         strategy = self.strategy
         return (
@@ -83,7 +83,7 @@ class Looking:
         """
         told = (job_of(path) or {}).get("score")
         asked = None if told is None else _who_asked(told)
-        fits = self.takes_any_score and asked in {None, _SCORES}
+        fits = self._takes_any_score and asked in {None, _SCORES}
         if fits or not self.views or told == self.identity:
             return
         whose = "scores of no strategy of ours"
@@ -203,8 +203,8 @@ def score_pool(
             raise KeyboardInterrupt
         if file.is_empty:
             raise DataError(scoring.pool.nothing)
-        count = file.count()
-        if not count.scored:
+        if not file.has_scores:
+            count = file.count()
             reason = file.give_up()
             raise DataError(
                 f"{scoring.pool.path}: none of its {count.broken} frames can be looked at (the first: {reason}); check what lies there"

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from thrifty.cli.main import app
 from thrifty.cycle import loop, stages
 from thrifty.cycle.context import Context
-from thrifty.errors import BudgetError, RecipeError, RunError
+from thrifty.errors import BudgetError, RunError, ThriftyError
 from thrifty.store.schema import Key
 from thrifty.store.store import Outcome
 from thrifty.strategies.strategy import Strategy
@@ -194,9 +194,10 @@ def test_bad_requests_are_refused_before_anything_is_made(tiny: Path) -> None:
         ),
         (("table-1", "--out", tiny, "--arm", "divergence"), "--arm: study table-1 compares no"),
         (("table-1", "--out", tiny, "--jobs", 2), "--jobs: study table-1 compares no strategies"),
+        (("figure-4", "--out", tiny, "--data", tiny), "--data: study figure-4 compares no"),
         (("table-1", "--out", tiny, "--device", "cpu"), "--device: study table-1 compares no"),
     ):
-        with pytest.raises(RecipeError, match=message):
+        with pytest.raises(ThriftyError, match=message):
             run(*arguments)
     assert not tiny.exists()
 

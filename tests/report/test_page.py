@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from thrifty.evaluation.axis import Axis
+from thrifty.evaluation.statistics import compare
 from thrifty.report import page
 from thrifty.report.content import Content
+from thrifty.study.headroom import Headroom
 from thrifty.types import Record, Unreadable
 
 from . import synthetic
@@ -146,9 +148,13 @@ def test_findings_say_what_their_curves_lie_along() -> None:
 
 def test_whether_labels_matter_is_said_where_it_is_known() -> None:
     assert "Do labels matter?" not in page.render(_bare())
-    text = page.render(_bare(headroom=["start weights miss 0.9", "labels matter here"]))
+    better = {"start": 0.9, "chance": 0.6, "whole": 0.4}
+    figures = {name: np.full(5, value) for name, value in better.items()}
+    gain = compare(figures["whole"], figures["chance"], np.random.default_rng(0))
+    text = page.render(_bare(room=Headroom(**figures, labelled=20, pool=100, gain=gain)))
     assert text.count("Do labels matter?") == 2
-    assert "<li>labels matter here</li>" in text
+    assert "<li>start weights miss 0.900 (0.900 to 0.900)</li>" in text
+    assert "labels matter here</li>" in text
     assert Outline(text).open == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,19 @@ def named_file(out: Path | None) -> Path | None:
     if out is not None and not out.name:
         raise RunError(f"--out {out}: names no file; give the name of the file to write")
     return out
+
+
+def refuse(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Refuse options that were given and would change nothing.
+
+    Raises:
+        RunError: One of them was given.
+    """
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name in names and source is not None and source.name == "COMMANDLINE":
+            raise RunError(f"{parameter.opts[0]}: {why}; leave it out")
 
 
 JobsOption = Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +32,7 @@ from thrifty.cli.options import (
     SequencesOption,
     device_of,
     named_file,
+    refuse,
 )
 from thrifty.cli.project import ProjectOption, select_batch
 from thrifty.cli.stopping import stopping
@@ -262,10 +262,10 @@ def select(
 
     place = Place(engine, address, workers)
     if pool is None:
-        _refuse(context, _OF_POOLS, "is for a pool that is given; a project has its own")
+        refuse(context, _OF_POOLS, "is for a pool that is given; a project has its own")
         select_batch(project, budget, minutes, out, device, place, more=more)
         return
-    _refuse(context, _OF_PROJECTS, "is for projects, and a pool is given")
+    refuse(context, _OF_PROJECTS, "is for projects, and a pool is given")
     if budget is None or out is None:
         raise RunError(
             f"{pool}: say how many frames with --budget, and where to write them with --out"
@@ -326,19 +326,6 @@ _OF_POOLS = frozenset(
 
 _OF_PROJECTS = frozenset({"more", "minutes", "project"})
 """Options that mean nothing where a pool is given."""
-
-
-def _refuse(context: typer.Context, names: Collection[str], why: str) -> None:
-    """Refuse options that were given and would change nothing.
-
-    Raises:
-        RunError: One of them was given.
-    """
-    for parameter in context.command.params:
-        name = str(parameter.name)
-        source = context.get_parameter_source(name)
-        if name in names and source is not None and source.name == "COMMANDLINE":
-            raise RunError(f"{parameter.opts[0]}: {why}; leave it out")
 
 
 def look(

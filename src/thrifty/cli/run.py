@@ -65,8 +65,8 @@ def run(
     Console().print(summary_table(summarize(outcome.content.points), len(settings.seeds)))
     if len(settings.seeds) == 1:
         typer.echo("one seed: nothing can be told of chance; repeat with more seeds")
-    for sentence in outcome.content.headroom[-1:]:
-        typer.echo(sentence)
+    if outcome.content.room is not None:
+        typer.echo(outcome.content.room.sentences()[-1])
     for strategy, [sentence, *_] in outcome.content.findings.items():
         typer.echo(f"{strategy}: {sentence}")
     typer.echo(f"page: {outcome.page}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from thrifty.cli.engines import (
     cluster_at,
     device_at,
 )
-from thrifty.cli.options import Device, DeviceOption, JobsOption, device_of, jobs_on
+from thrifty.cli.options import Device, DeviceOption, JobsOption, device_of, jobs_on, refuse
 from thrifty.errors import RecipeError
 from thrifty.files import replace_file
 
@@ -33,10 +33,16 @@ if TYPE_CHECKING:
 
 _TABLE_TITLE = "Images and people of each set after its filters"
 _TIME_TITLE = "Time to completion against b, from what frames cost on this machine"
+_OF_RUNS = frozenset(
+    {"on", "seeds", "cycles", "budget", "arm", "jobs", "engine", "address", "workers"}
+)
+_MEANINGLESS = {"table-1": _OF_RUNS | {"device"}, "figure-4": _OF_RUNS | {"data"}}
+"""Options that mean nothing to studies that compare no strategies."""
 _PAPER_POOL, _PAPER_BUDGET = 51363, 7500
 
 
 def study(
+    context: typer.Context,
     name: Annotated[
         str | None, typer.Argument(help="Which; all are listed if left out.", show_default=False)
     ] = None,
@@ -85,17 +91,7 @@ def study(
     if out is None:
         raise RecipeError(f"study {name}: give --out DIR for what it finds")
     if name in others:
-        options = {
-            "--on": on,
-            "--seeds": seeds,
-            "--cycles": cycles,
-            "--budget": budget,
-            "--arm": arm,
-            "--jobs": jobs,
-            "--engine": None if engine is Engine.LOCAL else engine,
-            "--device": None if name == TIME or device is Device.AUTO else device,
-        }
-        _check_alone(name, options)
+        refuse(context, _MEANINGLESS[name], f"study {name} compares no strategies")
         heading = others[name]
         out.mkdir(parents=True, exist_ok=True)
         lines = _table_one(data) if name == TABLE else _time(out, device)
@@ -114,23 +110,14 @@ def study(
         heading = chosen.title
         folder = out / recipe.name
         outcome = _run(recipe, wanted, folder, data, jobs, device, place)
-        lines = [
-            *_told(chosen, recipe, outcome.content),
-            *(f"page: {outcome.page}", f"table: {outcome.table}"),
-        ]
+        found = _told(chosen, recipe, outcome.content)
+        lines = [*found, f"page: {outcome.page}", f"table: {outcome.table}"]
         name = f"{name}-{recipe.name}"
     for line in lines:
         typer.echo(line)
     text = out / f"{name}.md"
     replace_file(text, ("\n\n".join([f"# {heading}", *lines]) + "\n").encode())
     typer.echo(f"text: {text}")
-
-
-def _check_alone(name: str, given: Mapping[str, object]) -> None:
-    """Refuse options that would change nothing."""
-    for option, value in given.items():
-        if value is not None:
-            raise RecipeError(f"{option}: study {name} compares no strategies; leave it out")
 
 
 def _run(
@@ -165,16 +152,14 @@ def _told(study: Study, recipe: Recipe, content: Content) -> Iterator[str]:
     """What is known by now of all arms of a study, whichever of them were run today."""
     from thrifty.study.claims import answers
     from thrifty.study.comparison import measurements
-    from thrifty.study.headroom import headroom
 
-    facts, points = content.facts, content.points
+    facts, points, room = content.facts, content.points, content.room
     seeds = ", ".join(map(str, recipe.seeds))
     budget, cycles = recipe.selection.budget, recipe.selection.cycles
     yield (
         f"{recipe.description} Here: {cycles} x {budget} frames, seeds {seeds}; {facts['machine']}; "
         f"{facts['time in all stages']} in all stages. Training: {facts['training']}."
     )
-    room = headroom(points)
     if room is not None:
         yield from room.sentences()
     done = {point.strategy for point in points}

@@ -91,10 +91,8 @@ def _sources(place: Path, frames: SentFrames) -> Iterator[Path]:
 
 def _written(path: Path) -> tuple[int, str]:
     """When a source was written last: writing a file anew does not touch the folder that it is in."""
-    inside = (one for one in path.rglob("[!.]*") if one.is_file())
-    return max(
-        (one.stat().st_mtime_ns for one in [path, *inside] if one.is_file()), default=0
-    ), str(path)
+    files = [one for one in (path, *path.rglob("[!.]*")) if one.is_file()]
+    return max((one.stat().st_mtime_ns for one in files), default=0), str(path)
 
 
 def _read(path: Path, frames: SentFrames) -> Dataset:

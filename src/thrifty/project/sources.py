@@ -114,7 +114,7 @@ def add_labelled(project: Project, role: Role, source: FilesSource, *, again: bo
             "test would be learnt by heart; separate them"
         )
     learned = set(opened.labels) & {one.record.id for one in project.store.choices()}
-    if role is Role.TEST and learned and not again:
+    if learned and role is Role.TEST and not again:
         raise DataError(
             f"{source.annotations}: {len(learned)} of its frames were chosen to be labelled and learned from (one is "
             f"{min(learned)}), so the test would be learnt by heart; separate them"

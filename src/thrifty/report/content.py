@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from thrifty.costs import CostModel
 from thrifty.evaluation.axis import Axis
+from thrifty.study.headroom import Headroom
 from thrifty.study.point import Point
 from thrifty.types import FloatArray, Image, Record, Unreadable
 
@@ -93,8 +94,7 @@ class Content:
         passed_over_counts: How many were held back in all, per strategy, cycle and rule.
         unreadable: Frames that could not be decoded, with the role of their set (start, pool, test).
         findings: Each strategy beside the reference, in sentences; empty without a reference, and where labels were not shown to matter.
-        ranked: Whether strategies are compared by miss rate: not where labels were not shown to matter.
-        headroom: Whether labels matter on this set, in sentences; empty where the whole pool is not in the run.
+        room: Whether labels matter on this set; `None` where the whole pool is not in the run.
         facts: Label and value pairs: sizes of the sets, b, cycles, machine, wall time.
         versions: Package and version.
         seeds: All seeds of the run.
@@ -116,7 +116,12 @@ class Content:
     seeds: Sequence[int]
     recipe: str
     findings: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    ranked: bool = True
-    headroom: Sequence[str] = ()
+    room: Headroom | None = None
+
+    @property
+    def ranked(self) -> bool:
+        """Whether strategies are compared by miss rate: not where labels were not shown to matter."""
+        return self.room is None or self.room.is_there
+
     along: Axis = Axis.FRAMES
     cost: CostModel = field(default_factory=CostModel)

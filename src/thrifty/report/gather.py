@@ -39,7 +39,6 @@ def gather(run: Run) -> Content:
     there = finished(context, run.strategies)
     points = figures(context, there)
     room = headroom(points)
-    ranked = room is None or room.is_there
     held = {key: context.store.held(key) for key in _keys(run, there, context.recipe.seeds)}
     return Content(
         title=context.recipe.name,
@@ -63,9 +62,8 @@ def gather(run: Run) -> Content:
         },
         seeds=context.recipe.seeds,
         recipe=run.recipe_text,
-        findings=_findings(context, points) if ranked else {},
-        ranked=ranked,
-        headroom=room.sentences() if room else (),
+        findings=_findings(context, points) if room is None or room.is_there else {},
+        room=room,
         along=Axis(context.recipe.selection.unit),
         cost=context.recipe.cost.model,
     )

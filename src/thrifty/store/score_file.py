@@ -161,6 +161,13 @@ class ScoreFile:
         """Whether no frame was added, now or before."""
         return not (self._rows or self._shards)
 
+    @property
+    def has_scores(self) -> bool:
+        """Whether any of them could be looked at."""
+        self.flush()
+        reasons = (_read(shard, ["reason"])["reason"] for shard in self._shard_files())
+        return any(column.null_count for column in reasons)
+
     def done(self) -> Iterator[Done]:
         """What the shards hold, in order."""
         for shard in self._shard_files():
