@@ -34,6 +34,10 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Scale = Annotated[float, Field(gt=0, le=4)]
 
 
+PEOPLE = "people"
+"""What is found where no classes are told apart, as in the paper."""
+
+
 class Section(BaseModel):
     """A table of a recipe."""
 
@@ -237,6 +241,11 @@ class DetectorSection(Section):
     def class_count(self) -> int:
         """Classes that are told apart, at least one."""
         return max(1, len(self.classes))
+
+    @property
+    def counted(self) -> str:
+        """What it finds, in words."""
+        return "objects" if self.classes else PEOPLE
 
     @property
     def network(self) -> tuple[object, ...]:

@@ -122,16 +122,20 @@ def evaluate_files(
 
     Raises:
         DataError: A file cannot be read, names what the other does not hold, or lacks the class to be found; the
-            protocol has no such setup.
+            protocol has no such setup; a format or categories are given for the benchmark's MATLAB ground truth.
     """
     if is_filtered_truth(truth):
+        if form is not None or categories:
+            raise DataError(
+                f"{truth}: holds what one setup of the benchmark looks for already; leave out format and categories"
+            )
         return _evaluate_filtered(truth, detections, protocol, setup)
     rules = _RULES[protocol]
     setups = _chosen(rules.setups, setup, protocol)
     dataset = read_dataset(truth, form, Sizes(), checked=False)
     if protocol is Protocol.COCO:
         dataset = _by_id(dataset)
-    wanted = _wanted(dataset, categories or rules.objects, str(truth))
+    wanted = _wanted(dataset, categories, rules.objects, str(truth))
     drawn = [_truth(image, dataset, wanted, rules) for image in dataset.images]
     found = _found(dataset, detections, wanted, several=protocol is not Protocol.COCO)
     evaluation = Evaluation(
@@ -166,7 +170,7 @@ def truth_of(
         DataError: A class to be found is none of the data set's.
     """
     rules = _RULES[Protocol(protocol)]
-    wanted = _wanted(dataset, categories or rules.objects, "the labels")
+    wanted = _wanted(dataset, categories, rules.objects, "the labels")
     return [_truth(image, dataset, wanted, rules) for image in dataset.images]
 
 
@@ -180,11 +184,12 @@ def _chosen(setups: tuple[Setup, ...], name: str | None, protocol: Protocol) -> 
     return chosen
 
 
-def _wanted(dataset: Dataset, names: Sequence[str], source: str) -> list[int]:
-    """Indexes of the classes to be found; of a file's only class, whatever it is called."""
+def _wanted(dataset: Dataset, asked: Sequence[str], usual: Sequence[str], source: str) -> list[int]:
+    """Indexes of the classes asked for; else of the protocol's own, or of a file's only class, whatever it is called."""
     own = [category.name for category in dataset.categories]
+    names = asked or usual
     missing = [name for name in names if name not in own]
-    if not names or (missing and len(own) <= 1 and len(names) == 1):
+    if not names or (not asked and missing and len(own) <= 1 and len(names) == 1):
         return list(range(len(own)))
     if missing:
         raise DataError(

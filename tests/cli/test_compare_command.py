@@ -82,6 +82,7 @@ def test_seeds_that_do_not_meet_are_no_comparison(tmp_path: Path) -> None:
     assert compare(tmp_path / "apart.csv").stdout == (
         "mine\n  no seed has been finished with both it and random\n"
     )
+    assert json.loads(compare(tmp_path / "apart.csv", "--json").stdout)["unpaired"] == ["mine"]
     write_measurements(rows[1:], tmp_path / "alone.csv")
     assert "there is no strategy beside random" in compare(tmp_path / "alone.csv").stdout
 

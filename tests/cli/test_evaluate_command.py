@@ -172,6 +172,15 @@ def test_nothing_detected_nothing_there_no_images(truth: Path, tmp_path: Path) -
 def test_what_is_wrong_is_said_in_one_line(truth: Path, found: Path, tmp_path: Path) -> None:
     paths = ("--truth", truth, "--detections", found)
     assert "no class 'pedestrian', only person, dog" in fails(*paths, "--protocol", "citypersons")
+    alone = tmp_path / "alone.json"
+    content = json.loads(truth.read_text())
+    content["categories"] = [one for one in content["categories"] if one["name"] == "person"]
+    kept = [one for one in content["annotations"] if one["category_id"] == 1]
+    alone.write_text(json.dumps(content | {"annotations": kept}))
+    told = ("--truth", alone, "--detections", found, "--protocol", "coco", "--category", "persn")
+    assert "no class 'persn', only person" in fails(*told)
+    assert "--device: is for projects" in fails(*paths, "--protocol", "coco", "--device", "cpu")
+    assert "--json: is for --truth and --detections" in fails("--json")
     assert "only reasonable, all" in fails(*paths, "--protocol", "caltech", "--setup", "tiny")
     assert "coco has none of that name" in fails(*paths, "--protocol", "coco", "--setup", "near")
     picture = tmp_path / "curve.pdf"
@@ -191,5 +200,8 @@ def test_what_is_wrong_is_said_in_one_line(truth: Path, found: Path, tmp_path: P
     named = tmp_path / "gt-mine.mat"
     named.write_bytes(
         (Path(__file__).parents[3] / "shared" / "caltech-eval" / "gt-Reasonable.mat").read_bytes()
+    )
+    assert "leave out format and categories" in fails(
+        "--truth", named, "--detections", found, "--protocol", "caltech", "--category", "person"
     )
     assert "which subset" in fails("--truth", named, "--detections", found, "--protocol", "caltech")

@@ -55,7 +55,7 @@ def test_the_papers_table() -> None:
         ["2500", "3", "47.8", "72.9", "121", "47.8"],
     ]
     assert "scoring: 150 ms a frame, as given; not measured" in said
-    assert "gain: nothing is known; give --curves learning_curves.csv" in said
+    assert "gain: nothing is known; thrifty plan --curves learning_curves.csv" in said
     assert "miss rate" not in said
 
 
@@ -120,7 +120,7 @@ def test_what_is_not_given_is_measured(tmp_path: Path) -> None:
     score, train = plain["costs"]["score"], plain["costs"]["train"]
     assert (score["repeats"], train["repeats"]) == (3, 0)
     assert 0 < score["each"]["low"] <= score["each"]["seconds"] <= score["each"]["high"]
-    assert "frames of 64x48 pixels on the CPU" in plain["costs"]["place"]
+    assert "frames of 64x48 pixels, each scored once, on the CPU" in plain["costs"]["place"]
     assert all(row["machine_hours"]["low"] <= row["machine_hours"]["high"] for row in plain["rows"])
 
 
@@ -133,6 +133,8 @@ def test_what_is_not_given_is_measured(tmp_path: Path) -> None:
         (("--budget", 20, "-b", 5, "-b", 0), "b = 0 frames a cycle"),
         (("--budget", 20, "--score-ms", "nan"), "--score-ms nan: give a time above 0"),
         (("--budget", 20, "--train-ms", 0), "--train-ms 0: give a time above 0 and up to 1e+09"),
+        (("--budget", 20, *GIVEN, "--repeats", 20), "--repeats: nothing is measured"),
+        (("--budget", 20, *GIVEN, "--device", "cpu"), "--device: nothing is measured"),
         (("--budget", 20, "--out", "plan.pdf"), "--out plan.pdf: end the name in .svg or .png"),
         (("--budget", 20, "--out", "no/where/plan.svg"), "is a folder, or in none"),
         (("--budget", 20, "--curves", "none.csv"), "none.csv: cannot be read as a table"),

@@ -98,7 +98,7 @@ def test_from_the_first_command_to_the_last(
     assert "a frame costs 35.0 s and a box 0.0 s, from the settings" in status
 
     exported = tmp_path / "labels.json"
-    assert thrifty("export", exported) == f"labels written: {exported}\n"
+    assert thrifty("export", exported, "--shadow") == f"labels written: {exported}\n"
     assert len(read_dataset(exported).images) == 6
 
     assert [line.split()[2] for line in thrifty("log").splitlines()].count("select") == 2

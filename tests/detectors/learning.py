@@ -1,5 +1,6 @@
 """What every detector that the loop trains is held to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from thrifty.data.rendered import open_street
 from thrifty.detectors.paper import save_weights
 from thrifty.detectors.trainable import Trainable, trainable
 from thrifty.progress import silent
+from thrifty.report.gather import gather
 from thrifty.study.point import Point
 from thrifty.study.run import execute, open_run
-from thrifty.study.summary import figures
 from thrifty.training import Example, Plan, fit
 from thrifty.types import Annotations
 
@@ -71,17 +72,24 @@ def saved(weights: dict[str, torch.Tensor], settings: DetectorSection, folder: P
     return path
 
 
-def run_loop(tiny: TinyData, folder: Path, detector: str) -> list[Point]:
-    """Two cycles on a handful of frames."""
+def run_loop(
+    tiny: TinyData,
+    folder: Path,
+    detector: str,
+    strategies: tuple[str, ...] = ("divergence", "margin-sum"),
+) -> Sequence[Point]:
+    """Two cycles on a handful of frames, and what the page shows of them."""
+    *_, listed = RECIPE.partition("strategies = ")
+    before = listed.splitlines()[0]
     text = (
         RECIPE.replace("[0, 29]", "[0, 11]")
         .replace("[32, 39]", "[32, 35]")
         .replace("width = 0.1\nbox_scale = 0.5", detector)
         .replace("epochs = 2", "epochs = 1")
         .replace("budget = 3", "budget = 2\npasses = 2")
-        .replace('"guided-random", "random"', '"margin-sum"')
+        .replace(before, f"[{', '.join(map(repr, strategies))}]")
     )
     recipe, written = load_recipe(tiny.recipe(folder, text))
     with open_run(recipe, written, folder / "out", tiny.root, "cpu", silent) as run:
         execute(run, 1)
-        return figures(run.context, run.strategies)
+        return gather(run).points

@@ -138,3 +138,12 @@ def test_the_loop_trains_it(tiny: TinyData, tmp_path: Path) -> None:
         ("divergence", 2),
         ("margin-sum", 2),
     }
+
+
+def test_the_loop_and_its_page_do_without_class_maps(tiny: TinyData, tmp_path: Path) -> None:
+    folder = saved(detr, SMALL_AND_KEPT, tmp_path)
+    points = run_loop(tiny, tmp_path, f'model = "hf:{folder}"', ("margin-sum", "guided-random"))
+    assert {(point.strategy, point.cycle) for point in points} >= {
+        ("margin-sum", 2),
+        ("guided-random", 2),
+    }

@@ -122,10 +122,9 @@ def test_five_runs_have_the_interval_of_all_their_resamples() -> None:
     distances = []
     for places in itertools.product(range(5), repeat=5):
         drawn = values[list(places)]
-        spread = drawn.std(ddof=1) / math.sqrt(5)
-        if spread > 0:
-            distances.append((drawn.mean() - mean) / spread)
-    low, high = np.quantile(distances, [0.025, 0.975])
+        spread, away = drawn.std(ddof=1) / math.sqrt(5), drawn.mean() - mean
+        distances.append(away / spread if len(set(places)) > 1 else math.copysign(math.inf, away))
+    low, high = np.quantile(distances, [0.025, 0.975], method="inverted_cdf")
     assert interval(values, RNG(0)) == pytest.approx(
         (mean - high * error, mean - low * error), abs=0.03 * error
     )
@@ -133,7 +132,20 @@ def test_five_runs_have_the_interval_of_all_their_resamples() -> None:
 
 def test_intervals_of_one_run_and_of_equal_runs() -> None:
     assert interval(np.array([0.3]), RNG(0)) == (-math.inf, math.inf)
-    assert list(interval(np.array([0.3, 0.3, 0.3]), RNG(0))) == pytest.approx([0.3, 0.3])
+    # Three that agree cannot be told from chance by the test either, six can.
+    assert interval(np.array([0.3, 0.3, 0.3]), RNG(0)) == (-math.inf, math.inf)
+    assert list(interval(np.full(6, 0.3), RNG(0))) == pytest.approx([0.3, 0.3])
+    assert interval(np.zeros(3), RNG(0)) == (0.0, 0.0)
+
+
+def test_ties_make_no_run_surer_than_it_is() -> None:
+    """A third of the resamples are four ones alone; left out, the interval would end at the mean."""
+    values = np.array([1.0, 1, 1, 1, -2])
+    error = values.std(ddof=1) / math.sqrt(5)
+    low, high = interval(values, RNG(0))
+    assert low == pytest.approx(0.4 - stats.t.ppf(0.975, 4) * error)
+    assert low < 0
+    assert 0.4 < high < math.inf
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))

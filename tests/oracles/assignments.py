@@ -54,4 +54,5 @@ def assignment(
 
 
 def asked(sent: Sent, frames: list[Record], name: str = "batch-001") -> Asked:
-    return Asked(name, CLASSES, sent, {record.id: record for record in frames})
+    numbers = {name: place for place, name in enumerate(CLASSES)}
+    return Asked(name, CLASSES, sent, {record.id: record for record in frames}, numbers)

@@ -50,7 +50,8 @@ def assignment(
 def asked(sent: Sent, given: Assignment) -> Asked:
     """What was sent, as it is asked for again."""
     records = {one.record.id: one.record for one in given.tasks}
-    return Asked(given.name, given.classes, sent, records)
+    numbers = {name: place for place, name in enumerate(given.classes)}
+    return Asked(given.name, given.classes, sent, records, numbers)
 
 
 def still(number: int, source: str = "", size: tuple[int, int] = (100, 80)) -> Record:

@@ -1,5 +1,6 @@
 """What happens to a project that is used for months: settings edited, folders tidied away, people who work meanwhile."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,45 @@ def test_classes_are_added_at_the_end_and_never_moved(tiny: TinyData, tmp_path: 
     edited(folder, 'classes = ["car", "person"]', 'classes = ["pedestrian", "car"]')
     with open_project(folder) as project:
         assert [one.name for one in standing(project).classes if one.objects] == ["pedestrian"]
+
+
+def test_what_was_sent_under_another_name_comes_back(tiny: TinyData, tmp_path: Path) -> None:
+    folder, batches = tmp_path / "p", tmp_path / "batches"
+
+    def tools(_name: str, _reference: object) -> FolderTool:
+        return FolderTool(batches, "coco")
+
+    drawn = hidden(tiny)
+    with tiny_project(folder, tiny) as project:
+        batch, _ = select(project)
+        list(send_all(project, "folder", tools))
+        export = batches / batch.name / "labels" / "export.json"
+        sent = json.loads((export.parents[1] / "prelabels" / "annotations.json").read_text())
+        names = {image["file_name"]: image["id"] for image in sent["images"]}
+        sent["annotations"] = [
+            {
+                "id": f"{frame}-{place}",
+                "image_id": frame,
+                "category_id": sent["categories"][0]["id"],
+                "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+            }
+            for choice in project.store.choices(batch.number)
+            for frame in [names[f"{choice.task}.png"]]
+            for place, box in enumerate(drawn[choice.record.id].boxes.tolist())
+        ]
+        export.write_text(json.dumps(sent))
+        assert collect(project, tools).new == 4
+        before = {key: label.drawn.boxes.tolist() for key, label in project.store.labels().items()}
+        assert any(before.values())
+    edited(folder, 'classes = ["person"]', 'classes = ["pedestrian"]')
+    with open_project(folder) as project:
+        harvest = collect(project, tools)
+        assert (harvest.new, harvest.left_out) == (0, {})
+        # What the tool calls by the new name counts as well.
+        export.write_text(export.read_text().replace('"person"', '"pedestrian"'))
+        assert collect(project, tools).new == 0
+        now = {key: label.drawn.boxes.tolist() for key, label in project.store.labels().items()}
+        assert now == before
 
 
 def test_a_name_that_was_misspelt_at_the_beginning_is_put_right(

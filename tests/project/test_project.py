@@ -248,12 +248,19 @@ def test_labels_are_exported_with_their_pictures(tiny: TinyData, tmp_path: Path)
             export(project, tmp_path / "none.json", "coco")
         batch, _ = select(project)
         label_batch(project, tiny, batch.number)
-        export(project, tmp_path / "labels", "yolo", pictures=True)
-        written = read_dataset(tmp_path / "labels")
         drawn = hidden(tiny)
-        wanted = sum(len(drawn[c.record.id].objects) for c in project.store.choices())
-        assert (len(written.images), written.label_count) == (4, wanted)
-        assert len(list((tmp_path / "labels").rglob("*.png"))) == 4
+        # Who learns from the frames that chance drew cannot be judged by them.
+        for shadow, out in ((False, tmp_path / "lessons"), (True, tmp_path / "all")):
+            left_out = export(project, out, "yolo", pictures=True, shadow=shadow)
+            assert [count for what, count in left_out.items() if "chance" in what] == [1] * (
+                not shadow
+            )
+            written = read_dataset(out)
+            kept = [one.record.id for one in project.store.choices() if shadow or not one.shadow]
+            assert len(kept) == 3 + shadow
+            wanted = sum(len(drawn[key].objects) for key in kept)
+            assert (len(written.images), written.label_count) == (len(kept), wanted)
+            assert len(list(out.rglob("*.png"))) == len(kept)
 
 
 def test_what_goes_wrong_is_one_line_and_leaves_nothing(tiny: TinyData, tmp_path: Path) -> None:

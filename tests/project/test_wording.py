@@ -4,8 +4,14 @@ import math
 
 import pytest
 
+from thrifty.evaluation.forecast import Forecast
 from thrifty.evaluation.saving import Saving
-from thrifty.project.wording import passed_over_in_words, saving_in_words, share_in_words
+from thrifty.project.wording import (
+    outlook_in_words,
+    passed_over_in_words,
+    saving_in_words,
+    share_in_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +30,16 @@ def test_a_saving_is_told_as_far_as_it_is_sure(told: Saving, said: str) -> None:
     assert said in words
     assert "inf" not in words
     assert "nan" not in words
+
+
+def test_a_law_that_rises_is_told_as_more() -> None:
+    fewer, more = (
+        outlook_in_words(Forecast(60, 0.50, then, then - 0.01, then + 0.01))
+        for then in (0.45, 0.55)
+    )
+    assert "0.050 less than now" in fewer
+    assert "0.050 more than now" in more
+    assert "consider to stop" in more
 
 
 def test_what_rules_did_is_told_in_places() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from thrifty.costs import CostModel
 from thrifty.report.summary import summarize
 from thrifty.report.verdict import verdict
@@ -84,16 +86,33 @@ def test_verdict_compares_after_the_last_cycle_that_both_finished() -> None:
     assert verdict(summarize(points))[0].startswith("After 20 labelled frames")
 
 
-def test_people_of_the_start_set_do_not_count_as_found() -> None:
-    start = [
-        synthetic.point(name, 0, 0, 0.5, 1000, 200) for name in ("divergence", "guided-random")
+def test_larger_cycles_are_held_against_as_many_labels() -> None:
+    points = [
+        synthetic.point("divergence-3b", 0, 1, 0.40, 30, 42),
+        synthetic.point("divergence-3b", 0, 2, 0.35, 60, 56),
+        *(
+            synthetic.point("guided-random", 0, cycle, 0.5 - 0.02 * cycle, 10 * cycle, 14 * cycle)
+            for cycle in range(1, 5)
+        ),
     ]
-    later = [
-        synthetic.point(name, 0, 1, 0.4, 1000 + n, 220)
-        for name, n in (("divergence", 50), ("guided-random", 20))
+    summary = summarize(points)
+    assert [row.ratio for row in summary.of("divergence-3b")] == [1.0, 1.5]
+    first, found = verdict(summary)
+    assert first.startswith("After 56 labelled frames divergence-3b misses 0.35")
+    assert "guided-random 0.42 (" in first
+    assert found == "Its chosen frames hold 1.50 times the people that guided-random’s hold."
+
+
+def test_cells_are_no_people_and_the_papers_figure_is_of_its_own_pair() -> None:
+    points = [
+        synthetic.point(name, 0, 1, rate, people, 20)
+        for name, rate, people in (("divergence", 0.3, 40), ("guided-random", 0.4, 20))
     ]
-    rows = summarize(start + later).rows
-    assert [(row.people.mean, row.ratio) for row in rows] == [(50, 2.5), (20, None)]
+    first, found = verdict(summarize(points, "objects"))
+    assert "misses 0.30 of the objects" in first
+    assert found == "Its chosen frames hold 2.00 times the objects that guided-random’s hold."
+    renamed = [replace(point, strategy=point.strategy.replace("div", "in")) for point in points]
+    assert "paper" not in verdict(summarize(renamed))[1]
 
 
 def test_no_people_in_the_reference_leaves_no_ratio() -> None:

@@ -126,6 +126,31 @@ def test_only_what_can_be_paired_is_compared() -> None:
     assert findings([], "entropy") == []
 
 
+def test_larger_cycles_are_finished_when_as_much_is_labelled() -> None:
+    base = lines("guided-random", 0.1)
+    larger = [
+        Measurement("mine-3b", seed, cycle, labelled, 7, 0.0, MISS_RATE, value)
+        for seed in SEEDS
+        for cycle, labelled, value in ((0, 0, 0.9 + 0.01 * seed), (1, 300, 0.5))
+    ]
+    (finding,) = findings(base + larger, "guided-random")
+    assert (finding.final.pairs, finding.left_out) == (8, 0)
+    assert finding.spent == finding.budget == 300
+    halfway = [dataclasses.replace(row, labelled=200 * row.cycle) for row in larger]
+    assert findings(base + halfway, "guided-random") == []
+
+
+def test_the_whole_pool_as_a_reference() -> None:
+    whole = [
+        Measurement("whole-pool", seed, cycle, 900 * cycle, 0, 0.0, MISS_RATE, 0.9 - 0.5 * cycle)
+        for seed in SEEDS
+        for cycle in (0, 1)
+    ]
+    (finding,) = findings(lines("mine", 0.1) + whole, "whole-pool")
+    assert finding.final.difference == pytest.approx(0.4 - 0.635)
+    assert "300 were spent on it, 900 on whole-pool" in next(finding.sentences("whole-pool"))
+
+
 def test_what_another_strategy_does_changes_no_answer_but_its_correction() -> None:
     rows = lines("mine", 0.2) + lines("guided-random", 0.1)
     (alone,) = findings(rows, "guided-random")

@@ -61,7 +61,7 @@ def test_hours_of_a_row_by_hand() -> None:
 def test_without_a_table_no_gain_is_claimed() -> None:
     notes = make_plan(100, 20, COSTS).notes
     assert [note for note in notes if "gain" in note] == [
-        "gain: nothing is known; give --curves learning_curves.csv of a run or a study on data like these"
+        "gain: nothing is known; thrifty plan --curves learning_curves.csv, of a run or a study on data like these, tells it"
     ]
     assert not any("miss rate" in note for note in notes)
 

@@ -66,13 +66,13 @@ def compare(
         found = findings(rows, base, metric, along)
     except DataError as error:
         raise DataError(f"{named}: {error}") from error
+    unpaired = sorted(present - {base, WHOLE_POOL} - {finding.strategy for finding in found})
     if as_json:
         strategies = {finding.strategy: _plain(asdict(finding)) for finding in found}
         told = {"reference": base, "metric": metric, "along": along, "strategies": strategies}
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps({**told, "unpaired": unpaired}))
         return
-    unpaired = present - {base, WHOLE_POOL} - {finding.strategy for finding in found}
-    for line in _lines(found, base, sorted(unpaired)):
+    for line in _lines(found, base, unpaired):
         typer.echo(line)
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from thrifty.cli.options import Device, DeviceOption
+from thrifty.cli.options import Device, DeviceOption, refuse
 from thrifty.cli.project import ProjectOption, evaluate_project
 from thrifty.errors import RunError
 from thrifty.files import replace_file
@@ -30,7 +30,12 @@ class Rules(StrEnum):
     PAPER = "paper"
 
 
+_OF_FILES = frozenset({"given", "category", "setup", "as_json", "curve"})
+_OF_PROJECTS = frozenset({"project", "device"})
+
+
 def evaluate(
+    context: typer.Context,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -73,12 +78,16 @@ def evaluate(
     Inside a project, without --truth, --detections and --protocol: judge the newest detector on the project's test set.
     """
     if truth is None and detections is None and protocol is None:
+        refuse(
+            context, _OF_FILES, "is for --truth and --detections; a project has its own test set"
+        )
         evaluate_project(project, device)
         return
     if truth is None or detections is None or protocol is None:
         raise RunError(
             "give --truth, --detections and --protocol together; inside a project none of them"
         )
+    refuse(context, _OF_PROJECTS, "is for projects, and --truth and --detections are given")
     from thrifty.file_evaluation import Protocol, evaluate_files
     from thrifty.file_evaluation import as_json as json_of
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from thrifty.cli.console import ConsoleProgress
-from thrifty.cli.options import Device, DeviceOption, device_of, named_file
+from thrifty.cli.options import Device, DeviceOption, device_of, named_file, refuse
 from thrifty.errors import DataError, RunError
 from thrifty.files import replace_file
 
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from thrifty.study.planning import Costs, FrameCost, LabellingPlan, PlanRow
 
 
+_OF_MEASURING = frozenset({"width", "height", "repeats", "device"})
+
+
 def plan(
+    context: typer.Context,
     pool: Annotated[int, typer.Option(help="Frames to choose from (N).")],
     budget: Annotated[int, typer.Option(help="Frames that shall be labelled in all (B).")],
     per_cycle: Annotated[
@@ -78,6 +82,10 @@ def plan(
     if table is not None:
         _check_table(table, budget, curves or [])
     given = _given("--score-ms", score_ms), _given("--train-ms", train_ms)
+    if None not in given:
+        refuse(
+            context, _OF_MEASURING, "nothing is measured where --score-ms and --train-ms are given"
+        )
     costs = _costs(settings, given, (width, height), repeats, device)
     told = make_plan(pool, budget, costs, per_cycle or [], table)
     if out is not None:

@@ -258,15 +258,22 @@ def export(
             "--pictures", help="Put the pictures beside, where the format has a place for them."
         ),
     ] = False,
+    shadow: Annotated[
+        bool,
+        typer.Option(
+            "--shadow",
+            help="Those of the frames that chance drew as well, by which detectors are judged.",
+        ),
+    ] = False,
     project: ProjectOption = None,
 ) -> None:
     """Write the labels of the project for whoever trains elsewhere."""
     from thrifty.project import exporting
 
     with opened(project) as found:
-        lost = exporting.export(found, out, to, pictures=pictures)
-        for what, count in sorted(lost.items()):
-            typer.echo(f"{to} has no place for {what}: {count}", err=True)
+        left_out = exporting.export(found, out, to, pictures=pictures, shadow=shadow)
+        for what, count in sorted(left_out.items()):
+            typer.echo(f"left out: {what}: {count}", err=True)
         typer.echo(f"labels written: {out}")
 
 

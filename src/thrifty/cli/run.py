@@ -49,7 +49,6 @@ def run(
     """Run active learning from start weights to the finished page, against a simulated oracle."""
     from thrifty.cli.table import summary_table
     from thrifty.report.outcome import write_outcome
-    from thrifty.report.summary import summarize
     from thrifty.study.run import execute, open_run
 
     settings, text = find_recipe(recipe)
@@ -62,7 +61,7 @@ def run(
     ):
         execute(opened, jobs_on(place, jobs), cluster=cluster)
         outcome = write_outcome(opened, out)
-    Console().print(summary_table(summarize(outcome.content.points), len(settings.seeds)))
+    Console().print(summary_table(outcome.content, len(settings.seeds)))
     if len(settings.seeds) == 1:
         typer.echo("one seed: nothing can be told of chance; repeat with more seeds")
     if outcome.content.room is not None:

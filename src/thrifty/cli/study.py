@@ -132,7 +132,6 @@ def _run(
     """Do what is not done yet of some arms, and write the run's page and table."""
     from thrifty.cli.table import summary_table
     from thrifty.report.outcome import write_outcome
-    from thrifty.report.summary import summarize
     from thrifty.study.run import execute, open_run
     from thrifty.study.studies import as_toml
 
@@ -144,7 +143,7 @@ def _run(
     ):
         execute(opened, jobs_on(where, jobs), wanted, cluster)
         outcome = write_outcome(opened, folder)
-    Console().print(summary_table(summarize(outcome.content.points), len(recipe.seeds)))
+    Console().print(summary_table(outcome.content, len(recipe.seeds)))
     return outcome
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from thrifty.report.summary import Summary, count, number
+from thrifty.report.content import Content
+from thrifty.report.summary import count, number, summarize
 
 
-def summary_table(summary: Summary, seeds: int) -> Table:
-    """Miss rate at one false positive per image and people found, per cycle and strategy."""
+def summary_table(content: Content, seeds: int) -> Table:
+    """Miss rate at one false positive per image and objects found, per cycle and strategy."""
+    summary = summarize(content.points, content.objects)
     table = Table(title=f"means of {seeds} seeds" if seeds > 1 else "one seed")
     table.add_column("strategy", no_wrap=True, overflow="fold", min_width=18)
-    for heading in ("cycle", "labelled frames", "miss rate at 1 FPPI", "people found"):
+    found = f"{summary.objects} found"
+    for heading in ("cycle", "labelled frames", "miss rate at 1 FPPI", found):
         table.add_column(heading, justify="right")
     for strategy in summary.strategies:
         rows = summary.of(strategy)

@@ -187,7 +187,8 @@ def interval(
 
     Each resample's mean is measured in its own standard errors (Efron and Tibshirani 1993, chapter 12): plain
     percentiles of resampled means are too narrow for ten runs or fewer. Fewer than five can be drawn in too few ways, and
-    get Student's interval.
+    get Student's interval. A resample of one number over and over lies infinitely far from the mean in its own standard errors;
+    where such resamples are so many that they decide an end, Student's stands there.
 
     Args:
         differences: `n` finite numbers.
@@ -195,24 +196,35 @@ def interval(
         alpha: One less the coverage.
 
     Returns:
-        Both ends; infinite for a single number, and the number itself where all are equal.
+        Both ends; the number itself where all are equal, but infinite where they are fewer than the test needs to reach `alpha`
+        and not 0: a single number, or a few that agree by the coarseness of a figure, say nothing of their spread.
     """
     count, mean = len(differences), float(differences.mean())
     error = float(differences.std(ddof=1)) / math.sqrt(count) if count > 1 else math.inf
     if not math.isfinite(error):
         return -math.inf, math.inf
     if error <= _NEAR * max(1.0, abs(mean)):
-        return mean, mean
+        is_known = abs(mean) <= _NEAR or count >= _fewest(alpha)
+        return (mean, mean) if is_known else (-math.inf, math.inf)
+    reach = float(stats.t.ppf(1 - alpha / 2, count - 1))
     if count < FEWEST_RESAMPLED:
-        reach = error * float(stats.t.ppf(1 - alpha / 2, count - 1))
-        return mean - reach, mean + reach
+        return mean - reach * error, mean + reach * error
     drawn = differences[rng.integers(0, count, (_RESAMPLES, count))]
+    away = drawn.mean(axis=1) - mean
+    away[np.abs(away) <= _NEAR * error] = 0.0
     errors = drawn.std(axis=1, ddof=1) / math.sqrt(count)
-    # A resample of one run over and over has no spread to be measured in.
-    usable = errors > _NEAR * error
-    distances = (drawn.mean(axis=1)[usable] - mean) / errors[usable]
-    low, high = np.quantile(distances, [alpha / 2, 1 - alpha / 2])
+    distances = np.copysign(np.inf, away)
+    distances[away == 0] = 0.0
+    np.divide(away, errors, out=distances, where=errors > _NEAR * error)
+    # Without interpolation: between a number and infinity there is nothing.
+    ends = np.quantile(distances, [alpha / 2, 1 - alpha / 2], method="inverted_cdf")
+    low, high = np.where(np.isfinite(ends), ends, [-reach, reach])
     return mean - float(high) * error, mean - float(low) * error
+
+
+def _fewest(alpha: float) -> int:
+    """Pairs that the test needs to reach `alpha` at all."""
+    return max(2, math.ceil(1 - math.log2(alpha)))
 
 
 def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
@@ -268,7 +280,7 @@ def seeds_needed(
     >>> seeds_needed(0.04, 0.04), seeds_needed(0.04, 0.0)
     (10, 6)
     """
-    least = max(2, math.ceil(1 - math.log2(alpha)))
+    least = _fewest(alpha)
     if difference == 0:
         raise DataError(
             "no number of runs shows a difference of 0; say how large a difference matters"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -14,14 +14,14 @@ Drawn = tuple[tuple[float, float, float, float], str, bool]
 
 
 def labels_of(
-    record: Record, drawn: Iterable[Drawn], classes: Sequence[str], left_out: Counter[str]
+    record: Record, drawn: Iterable[Drawn], numbers: Mapping[str, int], left_out: Counter[str]
 ) -> Annotations:
     """Boxes clipped to their frame, classes by number.
 
     Args:
         record: The frame.
         drawn: What was drawn on it.
-        classes: Names of the classes.
+        numbers: Places of the classes by their names.
         left_out: Counts what cannot be taken: boxes of unknown classes, and those without area in the frame.
     """
     boxes: list[tuple[float, ...]] = []
@@ -31,11 +31,11 @@ def labels_of(
         box = (max(0.0, left), max(0.0, top), min(record.width, right), min(record.height, bottom))
         if not all(np.isfinite(box)) or box[2] <= box[0] or box[3] <= box[1]:
             left_out["boxes without area in their frame"] += 1
-        elif name not in classes and not ignore:
+        elif name not in numbers and not ignore:
             left_out[f"boxes of class '{name}', which the project does not have"] += 1
         else:
             boxes.append(box)
-            kinds.append(classes.index(name) if name in classes else 0)
+            kinds.append(numbers.get(name, 0))
             ignored.append(ignore)
     return Annotations(
         np.array(boxes, dtype=np.float64).reshape(-1, 4),

@@ -24,7 +24,7 @@ class Gathered:
 
     def __init__(self, asked: Asked, frames: SentFrames) -> None:
         self._frames = frames
-        self._numbers = {name: number for number, name in enumerate(asked.classes)}
+        self._numbers = asked.numbers
         self._answers: dict[str, Answer] = {}
         self._left_out: Counter[str] = Counter()
 

@@ -230,7 +230,7 @@ class LabelStudio:
             drawn = list(_drawn(annotation["result"], record, left_out))
             return Answer(
                 record.id,
-                labels_of(record, drawn, asked.classes, left_out),
+                labels_of(record, drawn, asked.numbers, left_out),
                 _who(annotation.get("completed_by")),
                 annotation.get("lead_time"),
                 annotation["updated_at"],

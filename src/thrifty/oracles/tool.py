@@ -89,12 +89,14 @@ class Asked:
         classes: As `Assignment.classes`.
         sent: Where it went.
         records: Its frames, by id.
+        numbers: Places of the classes by what the tool may call them: classes may have been called otherwise when the batch was sent.
     """
 
     name: str
     classes: tuple[str, ...]
     sent: Sent
     records: Mapping[str, Record]
+    numbers: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from thrifty.errors import BatchGoneError, OracleError, RunError
 from thrifty.oracles.tool import Answer, Asked, Assignment, LabellingTool, Reference, Sent, Task
 from thrifty.project.pictures import kept_frames
-from thrifty.project.project import Project
+from thrifty.project.project import Project, classes_of
 from thrifty.store.project.rows import Batch, Label
 from thrifty.types import Detections
 
@@ -136,9 +136,9 @@ def collect(project: Project, tools: Tools) -> Harvest:
     new, labelled = 0, {}
     left_out: Counter[str] = Counter()
     failed: dict[str, None] = {}
-    known = project.store.labels()
+    known, names = project.store.labels(), _names(project)
     for batch in sent:
-        asked = _asked(project, batch)
+        asked = _asked(project, batch, names.get(batch.number, {}))
         try:
             collected = tools(str(batch.tool), asked.sent.reference).collect(asked)
         except OracleError as error:
@@ -159,12 +159,27 @@ def collect(project: Project, tools: Tools) -> Harvest:
     return Harvest(new, labelled, left_out, tuple(failed))
 
 
-def _asked(project: Project, batch: Batch) -> Asked:
+def _names(project: Project) -> dict[int, dict[str, int]]:
+    """By batch, what classes are called at its tool: as when it was sent, as today, as at other times, in this order."""
+    sent = {
+        number: _places(classes_of(text)) for number, text in project.store.sent_settings().items()
+    }
+    ever: dict[str, int] = {}
+    for places in (*sent.values(), _places(project.settings.classes)):
+        ever |= places
+    return {number: ever | places for number, places in sent.items()}
+
+
+def _places(classes: Sequence[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(classes)}
+
+
+def _asked(project: Project, batch: Batch, numbers: Mapping[str, int]) -> Asked:
     choices = project.store.choices(batch.number)
     tasks = {choice.record.id: choice.task for choice in choices if choice.task is not None}
     records = {choice.record.id: choice.record for choice in choices}
     sent = Sent(dict(batch.reference or {}), tasks)
-    return Asked(batch.name, project.settings.classes, sent, records)
+    return Asked(batch.name, project.settings.classes, sent, records, numbers)
 
 
 def _label(answer: Answer, origin: str) -> Label:

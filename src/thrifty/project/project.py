@@ -152,6 +152,11 @@ def open_project(
         database.close()
 
 
+def classes_of(text: str) -> tuple[str, ...]:
+    """The classes that settings name, as the log keeps them."""
+    return tuple(tomllib.loads(text)["detector"]["classes"])
+
+
 def _check_classes(folder: Path, settings: ProjectSettings, store: ProjectStore) -> None:
     """Labels and weights know classes by their places: these may be called otherwise, and more may follow.
 
@@ -159,7 +164,7 @@ def _check_classes(folder: Path, settings: ProjectSettings, store: ProjectStore)
         RecipeError: One is gone, or stands at another place.
     """
     before = store.last_settings()
-    known = () if before is None else tuple(tomllib.loads(before)["detector"]["classes"])
+    known = () if before is None else classes_of(before)
     now = settings.classes
     moved = [name for place, name in enumerate(known) if name in now and now.index(name) != place]
     if not moved and len(now) >= len(known):

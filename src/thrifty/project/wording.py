@@ -49,7 +49,7 @@ def outlook_in_words(told: Forecast | None) -> str:
         return f"what the next batch buys can be told from {FEWEST_MODELS} judged models on"
     said = (
         f"after {told.frames} frames the miss rate is likely to be {told.then:.3f} (80 %: {told.low:.3f} to {told.high:.3f}), "
-        f"{told.gain:.3f} less than now"
+        f"{abs(told.gain):.3f} {'more' if told.gain < 0 else 'less'} than now"
     )
     if told.high > told.now:
         return f"{said}; the models so far do not show that another batch helps: consider to stop"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from thrifty.config import PEOPLE
 from thrifty.costs import CostModel
 from thrifty.evaluation.axis import Axis
 from thrifty.study.headroom import Headroom
@@ -101,6 +102,7 @@ class Content:
         recipe: The recipe's text.
         along: What the recipe's budget counts, along which learning curves are drawn and compared.
         cost: What labels cost by the recipe.
+        objects: What is found and counted, in words.
     """
 
     title: str
@@ -125,3 +127,4 @@ class Content:
 
     along: Axis = Axis.FRAMES
     cost: CostModel = field(default_factory=CostModel)
+    objects: str = PEOPLE

@@ -46,8 +46,9 @@ def _miss_rate(axes: Axes, curve: Curve, name: str) -> None:
     average = curve.log_average
     label = f"{average:.2%} {name}" if np.isfinite(average) else f"no objects: {name}"
     # A step for each false alarm, as `Curve.at` reads it; what comes before the first is drawn from the left edge.
-    fppi = np.concatenate([[_FEWEST], np.maximum(curve.fppi, _FEWEST), [_MOST]])
-    rates = np.concatenate([[curve.empty], curve.miss_rates, [curve.at(_MOST)]])
+    last = max(_MOST, float(curve.fppi.max(initial=0.0)))
+    fppi = np.concatenate([[_FEWEST], np.maximum(curve.fppi, _FEWEST), [last]])
+    rates = np.concatenate([[curve.empty], curve.miss_rates, [curve.at(last)]])
     axes.plot(fppi, rates, drawstyle="steps-post", linewidth=1.8, label=label)
 
 

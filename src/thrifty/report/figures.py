@@ -102,7 +102,12 @@ def charts(
             f"against {spending.title[0].lower()}{spending.title[1:]}, {spread}",
             partial(_miss_rate, spending=spending),
         ),
-        ("people", "People found", f"against labelled frames, {spread}", _people),
+        (
+            "people",
+            f"{summary.objects.capitalize()} found",
+            f"against labelled frames, {spread}",
+            _people,
+        ),
         (
             "curves",
             "Miss rate against false positives per image",
@@ -248,8 +253,8 @@ def _miss_rate(axes: Axes, summary: Summary, spending: _Spending) -> None:
 def _people(axes: Axes, summary: Summary) -> None:
     # Everybody in the pool would leave no room for what a few frames hold.
     bare = replace(summary, ceiling=None)
-    _per_cycle(axes, bare, lambda row: row.people, lambda point: float(summary.found(point)))
-    axes.set_ylabel("People in the chosen frames")
+    _per_cycle(axes, bare, lambda row: row.people, lambda point: float(point.people))
+    axes.set_ylabel(f"{summary.objects.capitalize()} in the chosen frames")
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 

@@ -23,7 +23,7 @@ from thrifty.study.headroom import headroom
 from thrifty.study.point import Point
 from thrifty.study.run import Run
 from thrifty.study.summary import figures, finished
-from thrifty.types import FloatArray, Image, Record, Unreadable
+from thrifty.types import FloatArray, Image, Need, Record, Unreadable
 
 _SHOWN_CHOICES = 4
 _SHOWN_HELD = 4
@@ -66,6 +66,7 @@ def gather(run: Run) -> Content:
         room=room,
         along=Axis(context.recipe.selection.unit),
         cost=context.recipe.cost.model,
+        objects=context.recipe.detector.counted,
     )
 
 
@@ -110,7 +111,8 @@ def _chosen_frame(
 ) -> ChosenFrame:
     record = context.by_id[row.record_id]
     frame = context.cached_pool.load(record)
-    scores = strategy.score_map(detector.class_maps([frame]))
+    has_maps = Need.CLASS_MAPS in detector.gives
+    scores = strategy.score_map(detector.class_maps([frame])) if has_maps else None
     found = detector.detect([frame])[0]
     drawn = context.store.labels(key)[record.id]
     return ChosenFrame(

@@ -26,7 +26,7 @@ def render(content: Content) -> str:
     Returns:
         A complete HTML document that refers to nothing outside itself.
     """
-    summary = summarize(content.points)
+    summary = summarize(content.points, content.objects)
     top = pictures.peak(frame.score_map for frame in content.chosen)
     drawn = figures.charts(summary, content.along, content.cost)
     environment = _environment()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from thrifty.config import PEOPLE
 from thrifty.strategies.names import REFERENCES, WHOLE_POOL
 from thrifty.study.point import Point
 
@@ -41,8 +42,8 @@ class Row:
         labelled: Frames labelled so far.
         miss: Miss rate at one false positive per image.
         log_average: Log-average miss rate.
-        people: People found by the choice so far; those of a start set are left out.
-        ratio: People found per person that the reference found; `None` where there is no such number.
+        people: People found by the choice so far.
+        ratio: People found per person that the reference's row beside it found; `None` where there is no such number.
     """
 
     strategy: str
@@ -64,16 +65,16 @@ class Summary:
         rows: One per strategy and cycle from 1 on, in order of strategy (as they came) and cycle.
         strategies: Names, in the order they came.
         reference: Name of the strategy that ratios refer to, if it is in the run.
-        baseline: People in the start set, per seed.
         ceiling: Training on the whole pool, if that is in the run; it is no strategy, and not among the rows.
+        objects: What is counted, in words.
     """
 
     start: Row | None
     rows: tuple[Row, ...]
     strategies: tuple[str, ...]
     reference: str | None
-    baseline: dict[int, int]
     ceiling: Row | None = None
+    objects: str = PEOPLE
 
     def drawn(self, most: int) -> list[str]:
         """Strategies that charts tell apart, at most so many.
@@ -93,9 +94,9 @@ class Summary:
         head = [self.start] if self.start else []
         return head + [row for row in self.rows if row.strategy == strategy]
 
-    def found(self, point: Point) -> int:
-        """People that the choice has brought, without those of the start set."""
-        return point.people - self.baseline.get(point.seed, 0)
+    def beside(self, row: Row) -> Row | None:
+        """The reference's row that a row is held against: of the same cycle, or with as many labels where cycles are larger."""
+        return _beside(row, [one for one in self.rows if one.strategy == self.reference])
 
 
 def spread(values: Iterable[float]) -> Spread | None:
@@ -110,8 +111,8 @@ def spread(values: Iterable[float]) -> Spread | None:
     return Spread(math.fsum(kept) / len(kept), min(kept), max(kept), len(kept))
 
 
-def summarize(points: Sequence[Point]) -> Summary:
-    """Gather the points of all arms into rows."""
+def summarize(points: Sequence[Point], objects: str = PEOPLE) -> Summary:
+    """Gather the points of all arms, which count such objects, into rows."""
     start: dict[int, Point] = {}
     cells: dict[str, dict[int, list[Point]]] = defaultdict(lambda: defaultdict(list))
     whole: list[Point] = []
@@ -122,36 +123,18 @@ def summarize(points: Sequence[Point]) -> Summary:
             whole.append(point)
         else:
             cells[point.strategy][point.cycle].append(point)
-    baseline = {seed: point.people for seed, point in start.items()}
     reference = next((name for name in REFERENCES if name in cells), None)
-    found = {
-        (name, cycle): _found(cell, baseline)
-        for name, cycles in cells.items()
-        for cycle, cell in cycles.items()
-    }
     rows = [
-        _row(
-            name,
-            cycle,
-            cells[name][cycle],
-            found[name, cycle],
-            _ratio(found, name, cycle, reference),
-        )
-        for name in cells
-        for cycle in sorted(cells[name])
+        _row(name, cycle, cells[name][cycle]) for name in cells for cycle in sorted(cells[name])
     ]
-    first = (
-        _row("", 0, list(start.values()), Spread(0.0, 0.0, 0.0, len(start)), None)
-        if start
-        else None
-    )
-    ceiling = _row(WHOLE_POOL, 1, whole, _found(whole, baseline), None) if whole else None
-    return Summary(first, tuple(rows), tuple(cells), reference, baseline, ceiling)
+    base = [row for row in rows if row.strategy == reference]
+    first = _row("", 0, list(start.values())) if start else None
+    ceiling = _row(WHOLE_POOL, 1, whole) if whole else None
+    told = tuple(replace(row, ratio=_ratio(row, _beside(row, base))) for row in rows)
+    return Summary(first, told, tuple(cells), reference, ceiling, objects)
 
 
-def _row(
-    strategy: str, cycle: int, points: Sequence[Point], people: Spread, ratio: float | None
-) -> Row:
+def _row(strategy: str, cycle: int, points: Sequence[Point]) -> Row:
     return Row(
         strategy=strategy,
         cycle=cycle,
@@ -159,8 +142,7 @@ def _row(
         labelled=_some(point.labelled for point in points),
         miss=spread(point.miss_rate for point in points),
         log_average=spread(point.log_average for point in points),
-        people=people,
-        ratio=ratio,
+        people=_some(point.people for point in points),
     )
 
 
@@ -171,18 +153,18 @@ def _some(counts: Iterable[int]) -> Spread:
     return gathered
 
 
-def _found(points: Sequence[Point], baseline: dict[int, int]) -> Spread:
-    return _some(point.people - baseline.get(point.seed, 0) for point in points)
+def _beside(row: Row, base: Sequence[Row]) -> Row | None:
+    same = next((one for one in base if one.cycle == row.cycle), None)
+    if same is not None and same.labelled.mean == row.labelled.mean:
+        return same
+    return next((one for one in base if one.labelled.mean == row.labelled.mean), same)
 
 
-def _ratio(
-    found: dict[tuple[str, int], Spread], name: str, cycle: int, reference: str | None
-) -> float | None:
+def _ratio(row: Row, base: Row | None) -> float | None:
     """People found per person that the reference found, from the means over seeds."""
-    if reference is None or name == reference or (reference, cycle) not in found:
+    if base is None or base.strategy == row.strategy or not base.people.mean:
         return None
-    base = found[reference, cycle].mean
-    return found[name, cycle].mean / base if base > 0 else None
+    return row.people.mean / base.people.mean
 
 
 def number(value: float | None, digits: int = 3) -> str:

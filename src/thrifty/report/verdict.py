@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from thrifty.config import PEOPLE
 from thrifty.evaluation.statistics import Comparison, compare, corrected, p_in_words
 from thrifty.report.summary import Row, Spread, Summary, count, number
 from thrifty.strategies.names import REFERENCES
 
+_PAPER_PAIR = ("divergence", "guided-random")
 PAPER_RATIO = 2.08
 """People in the method's frames per person in guided-random's, as the paper reports it for Caltech."""
 
@@ -28,14 +30,14 @@ def verdict(summary: Summary, *, ranked: bool = True) -> tuple[str, ...]:
     pair = _pair(summary, subject) if subject else None
     if pair is None:
         return _alone(summary)
-    return _compared(*pair, _comparisons(summary) if ranked else None)
+    return _compared(summary, *pair, _comparisons(summary) if ranked else None)
 
 
 def _unfinished(summary: Summary) -> str:
     if summary.start is None:
         return "This run has no figures yet."
     return (
-        f"No cycle is finished yet: the start weights miss {number(_mean(summary.start.miss), 2)} of the people "
+        f"No cycle is finished yet: the start weights miss {number(_mean(summary.start.miss), 2)} of the {summary.objects} "
         f"at one false positive per image."
     )
 
@@ -57,12 +59,11 @@ def _subject(summary: Summary) -> str | None:
 
 
 def _pair(summary: Summary, name: str) -> tuple[Row, Row] | None:
-    """A strategy and the reference, after the last cycle that both have finished."""
-    own, base = (
-        {row.cycle: row for row in summary.of(one)} for one in (name, summary.reference or "")
-    )
-    cycle = max((cycle for cycle in own if cycle and cycle in base), default=0)
-    return (own[cycle], base[cycle]) if cycle else None
+    """A strategy and the reference, after the last cycle that can be held against one of the reference."""
+    for row in reversed(summary.of(name)):
+        if row.cycle and (base := summary.beside(row)) is not None:
+            return row, base
+    return None
 
 
 def _comparisons(summary: Summary) -> dict[str, Comparison]:
@@ -105,7 +106,7 @@ def _alone(summary: Summary) -> tuple[str, ...]:
     return (
         (
             f"After {count(row.labelled.mean)} labelled frames {row.strategy} misses "
-            f"{number(_mean(row.miss), 2)} of the people at one false positive per image ({plural}){before}."
+            f"{number(_mean(row.miss), 2)} of the {summary.objects} at one false positive per image ({plural}){before}."
         ),
         _why_alone(summary),
     )
@@ -119,17 +120,19 @@ def _why_alone(summary: Summary) -> str:
     return f"No cycle is finished both in it and in {summary.reference}, so there is nothing to compare yet."
 
 
-def _compared(own: Row, base: Row, comparisons: Mapping[str, Comparison] | None) -> tuple[str, ...]:
+def _compared(
+    summary: Summary, own: Row, base: Row, comparisons: Mapping[str, Comparison] | None
+) -> tuple[str, ...]:
     digits = _digits(_mean(own.miss), _mean(base.miss))
     ours, theirs = count(own.labelled.mean), count(base.labelled.mean)
     # Budgets in boxes or seconds buy each strategy another number of frames.
     after = "" if ours == theirs else f" after {theirs}"
     first = (
         f"After {ours} labelled frames {own.strategy} misses {number(_mean(own.miss), digits)} of "
-        f"the people at one false positive per image, {base.strategy} {number(_mean(base.miss), digits)}{after} "
+        f"the {summary.objects} at one false positive per image, {base.strategy} {number(_mean(base.miss), digits)}{after} "
         f"({_unranked(own) if comparisons is None else _seeds(own, base, comparisons.get(own.strategy))})."
     )
-    return first, _people(own, base)
+    return first, _found(summary.objects, own, base)
 
 
 def _digits(one: float | None, other: float | None) -> int:
@@ -166,12 +169,12 @@ def _seeds(own: Row, base: Row, comparison: Comparison | None) -> str:
     return f"{told}, {shown}, {p_in_words(comparison.p)}"
 
 
-def _people(own: Row, base: Row) -> str:
+def _found(objects: str, own: Row, base: Row) -> str:
     if own.ratio is None:
-        return f"{_title(base.strategy)}’s frames hold no people, so there is no ratio of people found."
-    paper = base.strategy == REFERENCES[0] and own.strategy not in REFERENCES
+        return f"{_title(base.strategy)}’s frames hold no {objects}, so there is no ratio of {objects} found."
+    paper = objects == PEOPLE and (own.strategy, base.strategy) == _PAPER_PAIR
     tail = f"; the paper reports {PAPER_RATIO} on Caltech" if paper else ""
-    return f"Its chosen frames hold {number(own.ratio, 2)} times the people that {base.strategy}’s hold{tail}."
+    return f"Its chosen frames hold {number(own.ratio, 2)} times the {objects} that {base.strategy}’s hold{tail}."
 
 
 def _title(name: str) -> str:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -190,7 +191,16 @@ _ALIKE = 0.05
 """Spending that differs by no more than this share of the reference's is not spoken of."""
 
 _Runs = Mapping[int, LearningCurve]
-_Cycles = Mapping[int, tuple[int, ...]]
+
+
+class _Extent(NamedTuple):
+    """How far a run has come: cycles that have a figure, and frames that the last of them has labelled."""
+
+    cycles: tuple[int, ...]
+    labelled: int
+
+
+_Extents = Mapping[int, _Extent]
 
 
 def findings(
@@ -208,8 +218,8 @@ def findings(
         along: What curves, areas and parities lie along.
 
     Returns:
-        One for each strategy that has finished as many cycles as the reference in a seed that both have; none without the
-        reference.
+        One for each strategy that has finished as many cycles as the reference in a seed that both have, or labelled as many
+        frames in larger cycles; none without the reference.
 
     Raises:
         DataError: A cycle of a run has two different rows, or a run has spent less after a cycle than before it.
@@ -219,13 +229,17 @@ def findings(
     begun: dict[str, set[int]] = defaultdict(set)
     for row in asked:
         begun[row.strategy].add(row.seed)
-    runs, cycles = curves(told, metric, along), _cycles(told)
+    runs, extents = curves(told, metric, along), _extents(told)
     base = runs.get(reference, {})
     pairs = {
         name: paired
         for name in runs
         if name not in {reference, WHOLE_POOL}
-        and (paired := _paired(cycles[name], cycles.get(reference, {})))
+        and (
+            paired := _paired(
+                extents[name], extents.get(reference, {}), alike=reference != WHOLE_POOL
+            )
+        )
     }
     lower = "miss_rate" in metric
     finals = corrected({name: _final(runs[name], base, pairs[name], lower=lower) for name in pairs})
@@ -236,7 +250,7 @@ def findings(
             if (area := _area(runs[name], base, pairs[name], lower=lower)) is not None
         }
     )
-    whole = _whole(runs.get(WHOLE_POOL, {}), cycles.get(WHOLE_POOL, {}))
+    whole = _whole(runs.get(WHOLE_POOL, {}), extents.get(WHOLE_POOL, {}))
     return [
         Finding(
             strategy=name,
@@ -255,34 +269,46 @@ def findings(
     ]
 
 
-def _cycles(rows: Iterable[Measurement]) -> dict[str, _Cycles]:
-    """Cycles that have a figure, by strategy and seed."""
-    found: dict[str, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+def _extents(rows: Iterable[Measurement]) -> dict[str, _Extents]:
+    """By strategy and seed."""
+    found: dict[str, dict[int, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
-        found[row.strategy][row.seed].add(row.cycle)
+        found[row.strategy][row.seed][row.cycle] = row.labelled
     return {
-        name: {seed: tuple(sorted(cycles)) for seed, cycles in seeds.items()}
+        name: {
+            seed: _Extent(tuple(sorted(cycles)), cycles[max(cycles)])
+            for seed, cycles in seeds.items()
+        }
         for name, seeds in found.items()
     }
 
 
-def _paired(own: _Cycles, base: _Cycles) -> list[int]:
-    """Seeds of which both have finished the cycles of the longest run, however much those have bought."""
+def _paired(own: _Extents, base: _Extents, *, alike: bool) -> list[int]:
+    """Seeds of which both have finished the cycles of their longest run, however much those have bought.
+
+    Where these are not the same cycles, one of the two is unfinished, unless both have labelled as many frames, or need not be
+    `alike`.
+    """
     shared = sorted(own.keys() & base.keys())
-    longest = max((runs[seed] for seed in shared for runs in (own, base)), key=_length, default=())
+    ends = [
+        max((runs[seed].cycles for seed in shared), key=_length, default=()) for runs in (own, base)
+    ]
     # Start weights alone have chosen nothing, so there is nothing to compare.
-    if not longest or not longest[-1]:
+    if not all(end and end[-1] for end in ends):
         return []
-    return [seed for seed in shared if own[seed] == base[seed] == longest]
+    done = [seed for seed in shared if [own[seed].cycles, base[seed].cycles] == ends]
+    if ends[0] == ends[1] or not alike:
+        return done
+    return [seed for seed in done if own[seed].labelled == base[seed].labelled]
 
 
 def _length(cycles: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
     return len(cycles), cycles
 
 
-def _whole(runs: _Runs, cycles: _Cycles) -> dict[int, LearningCurve]:
+def _whole(runs: _Runs, extents: _Extents) -> dict[int, LearningCurve]:
     """Runs that have been trained on the whole pool; others have nothing but their start weights yet."""
-    return {seed: runs[seed] for seed, done in cycles.items() if done[-1]}
+    return {seed: runs[seed] for seed, done in extents.items() if done.cycles[-1]}
 
 
 def _final(own: _Runs, base: _Runs, seeds: Sequence[int], *, lower: bool) -> Comparison:

@@ -59,7 +59,8 @@ class Subject:
     @property
     def place(self) -> str:
         """Where it is measured and on what, in words."""
-        size = f"frames of {self.width}x{self.height} pixels"
+        seen = "twice (double evaluation)" if self.detector.double_evaluation else "once"
+        size = f"frames of {self.width}x{self.height} pixels, each scored {seen},"
         if self.device.startswith("cuda"):
             return f"{size} on {torch.cuda.get_device_name(self.device)}"
         return f"{size} on the CPU, one thread as each process of a run has"

@@ -234,7 +234,7 @@ def _notes(
     )
     yield _people(costs.labels, table)
     if table is None:
-        yield "gain: nothing is known; give --curves learning_curves.csv of a run or a study on data like these"
+        yield "gain: nothing is known; thrifty plan --curves learning_curves.csv, of a run or a study on data like these, tells it"
         return
     yield from (gain.sentence(budget) for gain in gains)
     yield _sizes(gains)
@@ -243,7 +243,8 @@ def _notes(
 def _effort(effort: Effort) -> str:
     if effort.steps is None:
         passes = f"each cycle trains {effort.passes} passes over all frames labelled so far"
-        return passes + (f", and {effort.replay:.0%} of the start set's" if effort.replay else "")
+        replayed = f", with pictures of the start set until they are {effort.replay:.0%} of all"
+        return passes + (replayed if effort.replay else "")
     frames = "a frame" if effort.batch == 1 else f"{effort.batch} frames"
     return f"each cycle trains {effort.steps} steps of {frames}, however many are labelled"
 

@@ -93,14 +93,15 @@ def digest(recipe: Recipe, sets: Sets) -> str:
 
 def describe(recipe: Recipe, sets: Sets) -> dict[str, str]:
     """Each set in one line: frames, objects, where from."""
+    words = recipe.detector.counted
     return {
-        "start set": _describe(sets.start, recipe.start),
-        "pool": _describe(sets.pool, recipe.pool),
-        "test set": _describe(sets.test, recipe.test),
+        "start set": _describe(sets.start, recipe.start, words),
+        "pool": _describe(sets.pool, recipe.pool, words),
+        "test set": _describe(sets.test, recipe.test, words),
     }
 
 
-def _describe(opened: Opened, source: FilesSource | StreetSource) -> str:
+def _describe(opened: Opened, source: FilesSource | StreetSource, words: str) -> str:
     objects = sum(len(drawn.objects) for drawn in opened.labels.values())
     holding = sum(bool(len(drawn.objects)) for drawn in opened.labels.values())
     origin = (
@@ -109,7 +110,7 @@ def _describe(opened: Opened, source: FilesSource | StreetSource) -> str:
         else source.annotations
     )
     duplicates = f", {len(opened.duplicates)} duplicate files left out" if opened.duplicates else ""
-    return f"{len(opened.frames)} frames, {holding} with people, {objects} people ({origin}{duplicates})"
+    return f"{len(opened.frames)} frames, {holding} with {words}, {objects} {words} ({origin}{duplicates})"
 
 
 def _check(recipe: Recipe, sets: Sets) -> None:

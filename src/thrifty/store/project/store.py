@@ -125,6 +125,12 @@ class ProjectStore:
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
+    def sent_settings(self) -> dict[int, str]:
+        """The project's settings when each batch was sent last, TOML, by the batch's number, in order of sending."""
+        return {
+            row.outcome["batch"]: row.settings for row in self._rows(schema.EVENT, command="send")
+        }
+
     # -- models --------------------------------------------------------------------------------------------------
 
     def add_model(self, model: Model, lessons: Sequence[int], told: Told) -> Model:
