@@ -149,7 +149,7 @@ def test_findings_say_what_their_curves_lie_along() -> None:
 def test_whether_labels_matter_is_said_where_it_is_known() -> None:
     assert "Do labels matter?" not in page.render(_bare())
     better = {"start": 0.9, "chance": 0.6, "whole": 0.4}
-    figures = {name: np.full(5, value) for name, value in better.items()}
+    figures = {name: np.full(6, value) for name, value in better.items()}
     gain = compare(figures["whole"], figures["chance"], np.random.default_rng(0))
     text = page.render(_bare(room=Headroom(**figures, labelled=20, pool=100, gain=gain)))
     assert text.count("Do labels matter?") == 2

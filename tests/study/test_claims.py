@@ -103,7 +103,7 @@ def test_people_are_compared_by_their_ratio_and_more_is_better() -> None:
 
 def test_miss_rates_are_not_asked_where_labels_do_not_matter_but_people_are() -> None:
     flat = run((0.61, 0.60, 0.59, 0.62, 0.60)) + [
-        point("mine", seed, 2, 0.5, people=9) for seed in range(5)
+        point("mine", seed, 2, 0.5, people=7 + seed) for seed in range(5)
     ]
     room = headroom(flat)
     miss, people = answers([claim(), claim(figure="people")], flat, room)

@@ -148,7 +148,7 @@ def test_the_whole_pool_as_a_reference() -> None:
     ]
     (finding,) = findings(lines("mine", 0.1) + whole, "whole-pool")
     assert finding.final.difference == pytest.approx(0.4 - 0.635)
-    assert "300 were spent on it, 900 on whole-pool" in next(finding.sentences("whole-pool"))
+    assert "300 labels were spent on it, 900 on whole-pool" in next(finding.sentences("whole-pool"))
 
 
 def test_what_another_strategy_does_changes_no_answer_but_its_correction() -> None:

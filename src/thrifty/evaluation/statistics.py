@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from thrifty.errors import DataError
-from thrifty.types import FloatArray
+from thrifty.types import FloatArray, IntArray
 
 ALPHA = 0.05
 """Share of comparisons of strategies that are alike which may be called different."""
@@ -34,7 +34,7 @@ _MOST_EXACT = 20
 """Pairs up to which all signs are tried; beyond, as many are drawn as 20 pairs have."""
 
 _DRAWN, _BLOCK = 1 << 20, 1 << 14
-_RESAMPLES = 20_000
+_RESAMPLES, _MOST_ENUMERATED = 20_000, 6
 _NEAR = 1e-12
 
 
@@ -192,7 +192,7 @@ def interval(
 
     Args:
         differences: `n` finite numbers.
-        rng: Draws the resamples.
+        rng: Draws the resamples; with six numbers or fewer all are taken.
         alpha: One less the coverage.
 
     Returns:
@@ -209,7 +209,7 @@ def interval(
     reach = float(stats.t.ppf(1 - alpha / 2, count - 1))
     if count < FEWEST_RESAMPLED:
         return mean - reach * error, mean + reach * error
-    drawn = differences[rng.integers(0, count, (_RESAMPLES, count))]
+    drawn = differences[_resamples(count, rng)]
     away = drawn.mean(axis=1) - mean
     away[np.abs(away) <= _NEAR * error] = 0.0
     errors = drawn.std(axis=1, ddof=1) / math.sqrt(count)
@@ -220,6 +220,13 @@ def interval(
     ends = np.quantile(distances, [alpha / 2, 1 - alpha / 2], method="inverted_cdf")
     low, high = np.where(np.isfinite(ends), ends, [-reach, reach])
     return mean - float(high) * error, mean - float(low) * error
+
+
+def _resamples(count: int, rng: np.random.Generator) -> IntArray:
+    """All ways to draw so many of as many, where they are few; else some."""
+    if count <= _MOST_ENUMERATED:
+        return np.indices((count,) * count).reshape(count, -1).T
+    return rng.integers(0, count, (_RESAMPLES, count))
 
 
 def _fewest(alpha: float) -> int:
