@@ -14,13 +14,11 @@ from typing import Any, Self
 from xml.sax.saxutils import quoteattr
 
 from thrifty.errors import BatchGoneError, CapabilityError, OracleError
-from thrifty.oracles.drawn import Drawn, labels_of
+from thrifty.oracles.drawn import IGNORE, Drawn, labels_of
 from thrifty.oracles.label_studio_boxes import rectangle_of, upright
 from thrifty.oracles.tool import Answer, Asked, Assignment, Collected, Sent, Task
 from thrifty.types import Record
 
-IGNORE = "ignore"
-"""The label of regions that count neither as object nor as background."""
 _URL, _PROJECT = "url", "project"
 _VIEW = "by score"
 _PAGE = 100
