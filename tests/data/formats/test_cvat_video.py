@@ -117,23 +117,38 @@ def test_frames_without_a_video_are_called_as_cvat_calls_them(tmp_path: Path) ->
     assert len(job.images) == 2
 
 
-def test_a_project_has_several_videos(tmp_path: Path) -> None:
+def project_file(folder: Path, *keys: int) -> Path:
+    """An export of a project with a video task of two frames for each key, and a box on the first frame of the last."""
     tasks = "".join(
-        f"<task><id>{key}</id><stop_frame>1</stop_frame>"
+        f"<task><id>{key}</id><mode>interpolation</mode><start_frame>0</start_frame><stop_frame>1</stop_frame>"
         f"<original_size><width>{key}</width><height>9</height></original_size><source>{key}.mp4</source></task>"
-        for key in (5, 6)
+        for key in keys
     )
     meta = f"<meta><project><name>p</name><tasks>{tasks}</tasks></project></meta>"
-    tracks = track(box(0, 1), box(1, 1, outside=1), more=' task_id="6" subset="train"')
-    path = tmp_path / "a.xml"
+    first = 2 * (len(keys) - 1)
+    shapes = box(first, 1), box(first + 1, 1, outside=1)
+    tracks = track(*shapes, more=f' task_id="{keys[-1]}" subset="default"')
+    path = folder / "a.xml"
     path.write_text(f"<annotations>{meta}{tracks}</annotations>")
-    dataset = read_dataset(path)
+    return path
+
+
+def test_a_project_of_one_task_is_that_task(tmp_path: Path) -> None:
+    dataset = read_dataset(project_file(tmp_path, 5))
     assert [(image.name, image.width, len(image.labels)) for image in dataset.images] == [
-        ("5.mp4#0", 5, 0),
+        ("5.mp4#0", 5, 1),
         ("5.mp4#1", 5, 0),
-        ("6.mp4#0", 6, 1),
-        ("6.mp4#1", 6, 0),
     ]
+
+
+def test_a_project_of_several_tasks_is_refused_since_its_frames_are_numbered_through(
+    tmp_path: Path,
+) -> None:
+    """The first frame of the second video is number 2 there, which no frame of a video of two is."""
+    with pytest.raises(
+        DataError, match="a.xml: is of several tasks.*; export each task on its own"
+    ):
+        read_dataset(project_file(tmp_path, 5, 6))
 
 
 @st.composite

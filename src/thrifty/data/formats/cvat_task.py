@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 from xml.etree.ElementTree import Element
 
 from thrifty.data.dataset import Dataset, LabelledImage
@@ -42,31 +43,62 @@ class Task:
     size: tuple[int, int] | None = None
 
 
+def is_video(name: str) -> bool:
+    """Whether a source is a video by its name."""
+    return Path(name).suffix.lower() in VIDEOS
+
+
 def frame_names(video: str, frames: Iterable[int]) -> list[str]:
     """What the images of frames are called, in CVAT's words where the video is none by its name.
 
     >>> frame_names("a.mp4", [12]), frame_names("a", [12])
     (['a.mp4#12'], ['frame_000012'])
     """
-    is_video = Path(video).suffix.lower() in VIDEOS
-    return [f"{video}#{frame}" if is_video else f"frame_{frame:06d}" for frame in frames]
+    named = is_video(video)
+    return [f"{video}#{frame}" if named else f"frame_{frame:06d}" for frame in frames]
 
 
-def tasks_of(meta: Element, path: Path, filling: Filling) -> dict[str, Task]:
-    """The tasks of a file by their id: one, or all of a project.
+def task_in(meta: Element, path: Path, filling: Filling) -> Task:
+    """The task that a file is of.
 
     Raises:
-        DataError: A number is none, or claims more frames than there can be.
+        DataError: It is of several, a number is none, or there are more frames claimed than there can be.
     """
-    project = meta.find("project")
-    nodes = project.findall("tasks/task") if project is not None else []
-    single = next((node for node in map(meta.find, ("task", "job")) if node is not None), meta)
-    tasks = {
-        (node.findtext("id") or "").strip(): _task(node, meta, path) for node in nodes or [single]
-    }
-    for task in tasks.values():
-        filling.claim(len(task.frames))
-    return tasks
+    tasks = meta.findall(_OF_PROJECT)
+    if len(tasks) > 1:
+        _refuse_several(path)
+    given = (*tasks, meta.find("task"), meta.find("job"))
+    task = _task(next((node for node in given if node is not None), meta), meta, path)
+    filling.claim(len(task.frames))
+    return task
+
+
+def sources_in(meta: Element, path: Path) -> Mapping[str, str]:
+    """What the images of a file were taken from, by the ids of their tasks; by "" where the file is of one.
+
+    Raises:
+        DataError: Frames of a video are numbered as nobody can tell.
+    """
+    tasks = meta.findall(_OF_PROJECT)
+    if len(tasks) < 2:
+        return {"": next((entry.text or "" for entry in meta.iter("source")), "")}
+    sources = [task.findtext("source") or "" for task in tasks]
+    if any(map(is_video, sources[1:])):
+        _refuse_several(path)
+    ids = ((task.findtext("id") or "").strip() for task in tasks)
+    return dict(zip(ids, sources, strict=True))
+
+
+_OF_PROJECT = "project/tasks/task"
+
+
+def _refuse_several(path: Path) -> NoReturn:
+    # A frame's number begins where those of the tasks before it end, but for tasks of another subset.
+    bad(
+        path,
+        "is of several tasks of a project, whose frames CVAT numbers one after the other",
+        "export each task on its own",
+    )
 
 
 def _task(node: Element, meta: Element, path: Path) -> Task:

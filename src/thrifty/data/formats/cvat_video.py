@@ -11,7 +11,8 @@ done for boxes and ellipses, within the bounds that `keyframes` sets. What we wr
 object is outside where it has no box.
 
 CVAT cannot say which frames of a task are in a data set. Where some are missing we list those that are in an element of
-our own, `<meta><listed_frames>`, which CVAT ignores. A CVAT task is one video.
+our own, `<meta><listed_frames>`, which CVAT ignores. A CVAT task is one video. A project's export is read if it is of one task:
+CVAT numbers the frames of several one after the other.
 
 Datumaro 1.13 gives the same boxes, but those that are outside too; it gives no frame without boxes, fills in none, and
 does not say which video it is.
@@ -32,7 +33,7 @@ from thrifty.data.formats.cvat_task import (
     Task,
     frame_names,
     frame_number,
-    tasks_of,
+    task_in,
 )
 from thrifty.data.formats.cvat_video_writer import adapt, write
 from thrifty.data.formats.format import Format, Trait
@@ -93,57 +94,50 @@ class _File:
         self.names = cvat.Names()
         self.unread: Counter[str] = Counter()
         self._path = path
-        self._tasks: dict[str, Task] = {}
-        self._labels: dict[str, dict[int, list[Label]]] = defaultdict(lambda: defaultdict(list))
+        self._labels: dict[int, list[Label]] = defaultdict(list)
         self._filling = Filling(path)
+        task: Task | None = None
         for element in elements(path, frozenset({"meta", "image", "track"})):
             if element.tag == "meta":
                 self.names.add_listed(element)
-                self._tasks = tasks_of(element, path, self._filling)
+                task = task_in(element, path, self._filling)
             elif element.tag == "image":
                 cvat.refuse_other(path, "images")
             else:
-                self._add(element)
-        if not self._tasks:
+                self._add(element, task)
+        if task is None:
             bad(path, "holds no <meta>", "check that it is CVAT's")
+        self._task = task
 
     def images(self, sizes: Sizes) -> Iterator[LabelledImage]:
-        for key, task in self._tasks.items():
-            labels = self._labels[key]
-            frames = sorted({*task.frames, *labels})
-            names = frame_names(task.video, frames)
-            size = task.size or (sizes.of(names[0], self._path.parent) if names else None)
-            width, height = size or (None, None)
-            for frame, name in zip(frames, names, strict=True):
-                yield LabelledImage(
-                    name=name,
-                    width=width,
-                    height=height,
-                    labels=tuple(labels.get(frame, ())),
-                    video=task.video,
-                    frame=frame,
-                )
+        task = self._task
+        frames = sorted({*task.frames, *self._labels})
+        names = frame_names(task.video, frames)
+        size = task.size or (sizes.of(names[0], self._path.parent) if names else None)
+        width, height = size or (None, None)
+        for frame, name in zip(frames, names, strict=True):
+            yield LabelledImage(
+                name=name,
+                width=width,
+                height=height,
+                labels=tuple(self._labels.get(frame, ())),
+                video=task.video,
+                frame=frame,
+            )
 
-    def _add(self, element: Element) -> None:
+    def _add(self, element: Element, task: Task | None) -> None:
         number = element.get("id", "")
         where = f"track {number[:40]!r}"
+        if task is None:
+            bad(self._path, f"{where} is of no task that <meta> names", "export it again")
         category = self.names.of(element, self._path, where)
         group = cvat.group(element, self._path, where)
         track: Identifier = int(number) if _NUMBER.fullmatch(number) else number
-        key, task = self._task_of(element, where)
         drawn = sorted(self._drawn(element, where), key=lambda entry: entry.frame)
         for entry, after in with_next(drawn):
             if not entry.outside:
                 for frame, shape in self._shapes(entry, after, task, where):
-                    self._labels[key][frame].append(shape.label(category, group, track))
-
-    def _task_of(self, element: Element, where: str) -> tuple[str, Task]:
-        key = element.get("task_id", "")
-        if key in self._tasks:
-            return key, self._tasks[key]
-        if len(self._tasks) != 1:
-            bad(self._path, f"{where} is of no task that <meta> names", "export it again")
-        return next(iter(self._tasks.items()))
+                    self._labels[frame].append(shape.label(category, group, track))
 
     def _drawn(self, element: Element, where: str) -> Iterator[_Drawn]:
         for child, shape in cvat.shapes(element, self._path, where, self.unread):
