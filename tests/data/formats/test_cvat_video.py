@@ -76,6 +76,29 @@ def test_an_object_stays_until_it_is_outside_or_the_task_ends(tmp_path: Path) ->
     assert lefts(read_dataset(file(tmp_path, shapes))) == expected
 
 
+def test_a_shape_just_before_the_end_is_on_its_own_frame_alone(tmp_path: Path) -> None:
+    """CVAT ends a plain shape on the next frame only if that is not the last: `frame + step < stop_frame`."""
+    shapes = track(box(2, 20), box(3, 20, outside=1)), track(box(3, 30)), track(box(4, 40))
+    found = read_dataset(file(tmp_path, "".join(shapes)))
+    assert lefts(found) == {0: [], 1: [], 2: [20], 3: [30], 4: [40]}
+    stepped = file(tmp_path, track(box(4, 5)), stop=8, step="step=4")
+    assert lefts(read_dataset(stepped)) == {0: [], 4: [5], 8: []}
+
+
+def test_a_track_that_begins_just_before_the_end_is_on_the_last_frame_too(tmp_path: Path) -> None:
+    exported = track(box(3, 30), box(4, 31, key=0))
+    by_hand = track(box(1, 10), box(3, 12), number=1)
+    found = read_dataset(file(tmp_path, exported + by_hand))
+    assert lefts(found) == {0: [], 1: [10], 2: [11], 3: [30, 12], 4: [31, 12]}
+
+
+def test_in_a_task_of_pictures_a_shape_is_on_its_own_picture_alone(tmp_path: Path) -> None:
+    shapes = track(box(0, 1)), track(box(1, 5), box(2, 5, outside=1)), track(box(3, 7))
+    path = file(tmp_path, "".join(shapes), extra="")
+    path.write_text(path.read_text().replace("interpolation", "annotation"))
+    assert lefts(read_dataset(path)) == {0: [1], 1: [5], 2: [], 3: [7], 4: []}
+
+
 def test_nothing_is_filled_in_where_shapes_are_no_key_frames(tmp_path: Path) -> None:
     path = file(tmp_path, track(box(0, 0, key=0), box(3, 8, key=0)))
     assert lefts(read_dataset(path)) == {0: [0], 1: [], 2: [], 3: [8], 4: []}

@@ -26,7 +26,7 @@ _LISTED = "listed_frames"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A video task.
+    """A task, of a video or of pictures.
 
     Attributes:
         video: Name of the video; of the task where no source is named.
@@ -34,6 +34,7 @@ class Task:
         step: From one frame of the task to the next.
         last: Number of the last frame of the task; `None` if nobody tells.
         size: Width and height of all frames, if the file says.
+        pictures: Whether the frames are pictures, numbered in their order, and none of a video.
     """
 
     video: str
@@ -41,6 +42,7 @@ class Task:
     step: int = 1
     last: int | None = None
     size: tuple[int, int] | None = None
+    pictures: bool = False
 
 
 def is_video(name: str) -> bool:
@@ -106,6 +108,8 @@ def _task(node: Element, meta: Element, path: Path) -> Task:
     title = node.findtext("name") or ""
     start, stop = _frame(node, "start_frame", path), _frame(node, "stop_frame", path)
     count = _frame(node, "size", path)
+    size = _size(node, path) or _size(meta, path)
+    mode = (node.findtext("mode") or "").strip()
     step = _step(node.findtext("frame_filter") or "", path)
     first = start or 0
     if stop is None and count is not None:
@@ -115,7 +119,9 @@ def _task(node: Element, meta: Element, path: Path) -> Task:
         frames=_listed(meta, path) or range(first, -1 if stop is None else stop + 1, step),
         step=step,
         last=stop,
-        size=_size(node, path) or _size(meta, path),
+        size=size,
+        # CVAT tells the size of all frames where they are a video's.
+        pictures=not source and (mode == "annotation" if mode else size is None),
     )
 
 

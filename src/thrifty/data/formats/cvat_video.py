@@ -7,8 +7,8 @@ next.
 
 CVAT writes the shapes of all frames, but reads key frames only and fills in the rest. So do we where frames are missing:
 between two key frames linearly, and after the last up to the end of the task unless the object is outside there. That is
-done for boxes and ellipses, within the bounds that `keyframes` sets. What we write consists of key frames, and says that an
-object is outside where it has no box.
+done for boxes and ellipses, within the bounds that `keyframes` sets, but for tracks that are a single shape of one frame, see
+`_is_single`. What we write consists of key frames, and says that an object is outside where it has no box.
 
 CVAT cannot say which frames of a task are in a data set. Where some are missing we list those that are in an element of
 our own, `<meta><listed_frames>`, which CVAT ignores. A CVAT task is one video. A project's export is read if it is of one task:
@@ -24,6 +24,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -134,9 +135,11 @@ class _File:
         group = cvat.group(element, self._path, where)
         track: Identifier = int(number) if _NUMBER.fullmatch(number) else number
         drawn = sorted(self._drawn(element, where), key=lambda entry: entry.frame)
+        single = _is_single(drawn, task)
         for entry, after in with_next(drawn):
             if not entry.outside:
-                for frame, shape in self._shapes(entry, after, task, where):
+                shapes = self._shapes(entry, after, task, where)
+                for frame, shape in islice(shapes, 1 if single else None):
                     self._labels[frame].append(shape.label(category, group, track))
 
     def _drawn(self, element: Element, where: str) -> Iterator[_Drawn]:
@@ -151,7 +154,7 @@ class _File:
     def _shapes(
         self, entry: _Drawn, after: _Drawn | None, task: Task, where: str
     ) -> Iterator[tuple[int, cvat.Shape]]:
-        """What is drawn, and what is filled in up to the next."""
+        """What is drawn, and then what is filled in up to the next."""
         yield entry.frame, entry.shape
         if after is None and task.last is not None and entry.key:
             for frame in self._filling.frames(entry.frame, task.last + 1, task.step, where):
@@ -167,6 +170,17 @@ class _File:
             share = (frame - entry.frame) / (after.frame - entry.frame)
             values = blend(one.values, _turned_least(one.values, other.values), share)
             yield frame, replace(one, values=values)
+
+
+def _is_single(drawn: Sequence[_Drawn], task: Task) -> bool:
+    """Whether a track is a shape on one frame alone.
+
+    CVAT writes such a shape as a track that ends on the next frame, but does not end it where that is the last one. Of its
+    tracks it writes all frames, and we end them.
+    """
+    if task.pictures:
+        return sum(not entry.outside for entry in drawn) == 1
+    return len(drawn) == 1 and task.last is not None and drawn[0].frame + task.step >= task.last
 
 
 def _turned_least(one: Sequence[float], other: Sequence[float]) -> tuple[float, ...]:
