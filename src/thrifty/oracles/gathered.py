@@ -45,7 +45,7 @@ class Gathered:
         """
         self._left_out.update(dataset.unread)
         for image in dataset.images:
-            record = self._frames.of(image)
+            record = self._frames.find(image.name)
             if record is None:
                 self._left_out["boxes on frames that are not of this batch"] += len(image.labels)
             else:

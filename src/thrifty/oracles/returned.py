@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from thrifty.data.dataset import Dataset
+from thrifty.data.formats import cvat
 from thrifty.data.formats.catalogue import read_dataset, recognised
-from thrifty.data.formats.guard import unpacked
+from thrifty.data.formats.cvat_task import read_head
+from thrifty.data.formats.guard import bad, unpacked
 from thrifty.errors import BatchGoneError, DataError, OracleError
 from thrifty.oracles.batch_folder import IMAGES, LABELS, told
 from thrifty.oracles.gathered import Gathered
@@ -104,4 +106,24 @@ def _read(path: Path, frames: SentFrames) -> Dataset:
         named = answered(path)
         images = (image for image in dataset.images if image.name in named)
         dataset = replace(dataset, images=tuple(images))
+    if found and found[0].name == "cvat-video":
+        return _placed(dataset, cvat.located(path), frames)
+    return dataset
+
+
+def _placed(dataset: Dataset, path: Path, frames: SentFrames) -> Dataset:
+    """CVAT's frames, which it numbers, under the names of the batch's pictures where they are pictures.
+
+    Raises:
+        DataError: They are of a video that the file does not name, so that nobody can tell which.
+    """
+    task = read_head(path)
+    if task.pictures:
+        images = (
+            replace(image, name=frames.numbered(image.frame or 0) or image.name)
+            for image in dataset.images
+        )
+        return replace(dataset, images=tuple(images))
+    if dataset.images and not task.named:
+        bad(path, "does not name its video, as exports of jobs do not", "export the task")
     return dataset

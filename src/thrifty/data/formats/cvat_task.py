@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 from thrifty.data.dataset import Dataset, LabelledImage
 from thrifty.data.formats import cvat
 from thrifty.data.formats.file_names import check_names, fault, read_name
-from thrifty.data.formats.guard import bad, whole
+from thrifty.data.formats.guard import bad, elements, whole
 from thrifty.data.formats.keyframes import LAST_FRAME, Filling
 from thrifty.data.formats.sizes import known_size
 from thrifty.data.video import VIDEOS
@@ -35,6 +35,7 @@ class Task:
         last: Number of the last frame of the task; `None` if nobody tells.
         size: Width and height of all frames, if the file says.
         pictures: Whether the frames are pictures, numbered in their order, and none of a video.
+        named: Whether the file names what the frames were taken from, which exports of jobs do not.
     """
 
     video: str
@@ -43,6 +44,7 @@ class Task:
     last: int | None = None
     size: tuple[int, int] | None = None
     pictures: bool = False
+    named: bool = True
 
 
 def is_video(name: str) -> bool:
@@ -73,6 +75,14 @@ def task_in(meta: Element, path: Path, filling: Filling) -> Task:
     task = _task(next((node for node in given if node is not None), meta), meta, path)
     filling.claim(len(task.frames))
     return task
+
+
+def read_head(path: Path) -> Task:
+    """The task that a file is of, whatever follows its head. Raises as `task_in`."""
+    meta = next(elements(path, frozenset({"meta"})), None)
+    if meta is None:
+        bad(path, "holds no <meta>", "check that it is CVAT's")
+    return task_in(meta, path, Filling(path))
 
 
 def sources_in(meta: Element, path: Path) -> Mapping[str, str]:
@@ -122,6 +132,7 @@ def _task(node: Element, meta: Element, path: Path) -> Task:
         size=size,
         # CVAT tells the size of all frames where they are a video's.
         pictures=not source and (mode == "annotation" if mode else size is None),
+        named=bool(source) or is_video(title),
     )
 
 

@@ -113,7 +113,7 @@ class _File:
     def images(self, sizes: Sizes) -> Iterator[LabelledImage]:
         task = self._task
         frames = sorted({*task.frames, *self._labels})
-        names = frame_names(task.video, frames)
+        names = frame_names("" if task.pictures else task.video, frames)
         size = task.size or (sizes.of(names[0], self._path.parent) if names else None)
         width, height = size or (None, None)
         for frame, name in zip(frames, names, strict=True):
