@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,16 @@ def exported(folder: Path, body: str, meta: str = META) -> None:
 def collected(folder: Path, given: Assignment = BATCH) -> Collected:
     tool = CvatFiles(folder)
     return tool.collect(asked(tool.send(given), given))
+
+
+def one_box(folder: Path, name: str) -> None:
+    """Put a COCO file into `labels/` that has one image, with a box on it."""
+    content = {
+        "images": [{"id": 1, "file_name": name, "width": 100, "height": 80}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (labels_of(folder) / "x.json").write_text(json.dumps(content))
 
 
 def test_datumaro_reads_pictures_and_boxes(real_data: Path, tmp_path: Path) -> None:
@@ -134,6 +145,56 @@ def test_an_image_task_exported_as_a_video_is_matched_by_the_order_of_the_frames
     assert len(answers[ONE]) == len(answers[THREE]) == 0
 
 
+def head(kind: str, mode: str, size: bool) -> str:
+    """What CVAT writes of a task or a job of three frames, from the second one on; of a video its size too."""
+    given = f"<mode>{mode}</mode>" if mode else ""
+    wide = "<original_size><width>100</width><height>80</height></original_size>" if size else ""
+    return (
+        f"<meta><{kind}><id>7</id><size>2</size>{given}<overlap>0</overlap><subset>default</subset>"
+        "<start_frame>1</start_frame><stop_frame>2</stop_frame><frame_filter></frame_filter>"
+        f"<labels><label><name>person</name></label></labels></{kind}><dumped>2026</dumped>{wide}</meta>"
+    )
+
+
+TRACK = (
+    '<track id="0" label="person"><box frame="1" outside="0" keyframe="1" xtl="1" ytl="2" xbr="3" ybr="4"/>'
+    '<box frame="2" outside="1" keyframe="1" xtl="1" ytl="2" xbr="3" ybr="4"/></track>'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("job", "annotation"), ("job", ""), ("task", "annotation")]
+)
+def test_a_job_of_pictures_is_matched_by_their_order(tmp_path: Path, kind: str, mode: str) -> None:
+    CvatFiles(tmp_path).send(BATCH)
+    exported(tmp_path, TRACK, head(kind, mode, size=False))
+    answers = drawn(collected(tmp_path))
+    assert {key: answer.boxes.tolist() for key, answer in answers.items()} == {
+        TWO: [[1, 2, 3, 4]],
+        THREE: [],
+    }
+
+
+@pytest.mark.parametrize("mode", ["interpolation", ""])
+def test_a_job_of_a_video_is_no_part_of_the_batch(tmp_path: Path, mode: str) -> None:
+    """It names neither itself nor the video; its frame 1 is not the batch's second picture."""
+    CvatFiles(tmp_path).send(BATCH)
+    exported(tmp_path, TRACK, head("job", mode, size=True))
+    with pytest.raises(
+        OracleError, match=r"task_1.zip.*: does not name its video.*; export the task"
+    ):
+        collected(tmp_path)
+
+
+def test_a_task_of_pictures_called_after_a_video_is_none(tmp_path: Path) -> None:
+    CvatFiles(tmp_path).send(VIDEO)
+    meta = head("task", "annotation", size=False).replace("<id>", "<name>drive.mp4</name><id>")
+    exported(tmp_path, TRACK, meta)
+    answers = drawn(collected(tmp_path, VIDEO))
+    _, second, third = (one.record.id for one in VIDEO.tasks)
+    assert {key: len(answer) for key, answer in answers.items()} == {second: 1, third: 0}
+
+
 def test_coco_as_cvat_packs_it_is_read(tmp_path: Path) -> None:
     sent = CvatFiles(tmp_path).send(BATCH)
     content = {
@@ -152,12 +213,7 @@ def test_coco_as_cvat_packs_it_is_read(tmp_path: Path) -> None:
 def test_frames_of_another_video_task_are_no_pictures_of_the_batch(tmp_path: Path) -> None:
     """COCO of a video task calls frames by their number in the video, which is no place in the batch."""
     CvatFiles(tmp_path).send(BATCH)
-    content = {
-        "images": [{"id": 1, "file_name": "frame_000001.PNG", "width": 100, "height": 80}],
-        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
-        "categories": [{"id": 1, "name": "person"}],
-    }
-    (labels_of(tmp_path) / "x.json").write_text(json.dumps(content))
+    one_box(tmp_path, "frame_000001.PNG")
     found = collected(tmp_path)
     assert not found.answers
     assert found.left_out == {"boxes on frames that are not of this batch": 1}
@@ -203,6 +259,44 @@ def test_videos_of_one_name_have_files_of_their_own_and_their_export_is_not_gues
     found = CvatFiles(tmp_path).collect(asked(sent, batch))
     assert not found.answers
     assert found.left_out == {"boxes on frames that are not of this batch": 1}
+
+
+TWO_CAMERAS = assignment(
+    [task(frame(100, "cam1/0001.mp4"), 1), task(frame(250, "cam2/0001.mp4"), 2)]
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "answered"),
+    [
+        ("0001.mp4#100", None),
+        ("0001.mp4#250", None),
+        ("cam1/0001.mp4#100", 0),
+        ("cam1/0001.mp4#250", None),
+        ("C:\\videos\\cam2\\0001.mp4#250", 1),
+        ("uploads/cam2/0001.mp4#250", 1),
+        ("cam3/0001.mp4#250", None),
+        ("1.mp4#250", None),
+    ],
+)
+def test_of_videos_of_one_name_the_folder_tells_which_is_meant(
+    tmp_path: Path, name: str, answered: int | None
+) -> None:
+    """A frame's number tells nothing: the other video has a frame of that number too, outside the batch."""
+    CvatFiles(tmp_path).send(TWO_CAMERAS)
+    one_box(tmp_path, name)
+    found = collected(tmp_path, TWO_CAMERAS)
+    expected = [] if answered is None else [TWO_CAMERAS.tasks[answered].record.id]
+    assert [answer.record_id for answer in found.answers] == expected
+    assert sum(found.left_out.values()) == (answered is None)
+
+
+def test_videos_of_one_path_in_two_pools_are_not_told_apart(tmp_path: Path) -> None:
+    another = replace(frame(9), id="another-9", sequence="another")
+    batch = assignment([task(frame(3), 1), task(another, 2)])
+    CvatFiles(tmp_path).send(batch)
+    one_box(tmp_path, "day/drive.mp4#3")
+    assert not collected(tmp_path, batch).answers
 
 
 def test_the_instructions_speak_of_videos_where_there_are_some(tmp_path: Path) -> None:

@@ -284,6 +284,25 @@ def test_marks_of_regions_that_do_not_count_are_kept(tmp_path: Path) -> None:
     assert drawn(collected(tmp_path))[ONE].ignore.tolist() == [True]
 
 
+def test_boxes_of_the_class_ignore_are_regions_that_do_not_count(tmp_path: Path) -> None:
+    FolderTool(tmp_path).send(BATCH)
+    coco(
+        tmp_path,
+        categories=[{"id": 1, "name": "ignore"}, {"id": 7, "name": "red car"}],
+        annotations=[
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]},
+            {"id": 2, "image_id": 1, "category_id": 7, "bbox": [5, 6, 7, 8]},
+        ],
+    )
+    found = collected(tmp_path)
+    answer = drawn(found)[ONE]
+    assert (answer.boxes.tolist(), answer.ignore.tolist()) == (
+        [[1, 2, 4, 6], [5, 6, 12, 14]],
+        [True, False],
+    )
+    assert (answer.classes.tolist(), dict(found.left_out)) == ([0, 1], {})
+
+
 def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
     sent = FolderTool(tmp_path).send(BATCH)
     name = f"{sent.tasks[ONE]}.jpg"

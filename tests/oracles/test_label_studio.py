@@ -1,5 +1,6 @@
 """Label Studio, for real: a running server, labelled through its API as a person's browser would."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
@@ -213,6 +214,33 @@ def test_what_goes_wrong_is_one_line_without_the_token(
     other = replace(batch, classes=("bicycle",))
     with pytest.raises(OracleError, match="has no label 'bicycle'; add it in its settings"):
         studio().send(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("street", "street"),
+        ("abc", "abc"),
+        ("ab", "thrifty ab"),
+        ("a  ", "thrifty a  "),
+        ("n" * 80, "n" * 50),
+    ],
+)
+def test_a_project_is_called_there_as_the_server_allows(name: str, title: str) -> None:
+    """3 to 50 characters, once the server has cut the spaces off."""
+    given: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "POST" and request.url.path == "/api/projects":
+            given.append(json.loads(request.content)["title"])
+            return httpx2.Response(500)
+        return httpx2.Response(200, json={"results": []})
+
+    studio = LabelStudio("http://studio.example", "secret")
+    studio._server.transport = httpx2.MockTransport(answer)
+    with pytest.raises(OracleError, match="answered by 500"):
+        studio.send(assignment([], name))
+    assert given == [title]
 
 
 def test_a_server_that_is_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

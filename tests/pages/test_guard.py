@@ -1,6 +1,5 @@
 """The door of the pages, tried by requests as other programs, other pages and other machines would send them."""
 
-import io
 import json
 import os
 import socket
@@ -11,13 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
-import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from tests.pages.serving import served, with_a_batch
 from tests.tiny import TinyData
-from thrifty.pages.app import _as_png
 from thrifty.project.project import open_project
 
 TOKEN = "a-token-that-nobody-guesses"  # noqa: S105 - of a test
@@ -53,16 +49,6 @@ def pages(tiny: TinyData, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     ids = with_a_batch(folder, tiny)
     with served(folder) as address:
         yield Served(folder, ids, address)
-
-
-@pytest.mark.parametrize("kind", ["TIFF", "PPM"])
-def test_a_picture_that_browsers_do_not_show_becomes_one_that_they_do(kind: str) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Pillow.fromarray(pixels).save(buffer, kind)
-    with Pillow.open(io.BytesIO(_as_png(buffer.getvalue()))) as shown:
-        assert shown.format == "PNG"
-        assert np.array_equal(np.asarray(shown), pixels)
 
 
 def drawn(*boxes: tuple[float, ...], **more: object) -> bytes:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from PIL import Image as Pillow
-
 from thrifty.data.dataset import Dataset, LabelledImage, video_frame
 from thrifty.data.formats.file_names import fault
-from thrifty.data.stills import decode_picture, is_file
+from thrifty.data.stills import as_png, decode_picture, is_file
 from thrifty.data.video import VideoReader, index_video
 from thrifty.errors import DataError, FrameError
 from thrifty.types import Image, Record
@@ -93,9 +90,7 @@ class Folders:
         for image, pixels in self.decode(frames):
             if isinstance(pixels, DataError):
                 raise pixels
-            buffer = io.BytesIO()
-            Pillow.fromarray(pixels).save(buffer, "PNG")
-            yield f"{image.name}.png", buffer.getvalue()
+            yield f"{image.name}.png", as_png(pixels)
 
 
 def _video(entry: tuple[LabelledImage, tuple[Path, int | None] | None]) -> Path | None:

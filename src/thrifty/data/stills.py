@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,9 +67,27 @@ def decode_picture(path: Path | str, file: BinaryIO) -> Image:
         FrameError: The bytes are no picture that can be decoded.
         OSError: They cannot be read.
     """
+    with _decoding(path), Pillow.open(file) as picture:
+        return _rgb(ImageOps.exif_transpose(picture))
+
+
+def is_upright(path: Path | str, file: BinaryIO) -> bool:
+    """Whether the pixels of a picture stand as it shall be shown, by its EXIF orientation. Arguments and errors as `decode_picture`."""
+    with _decoding(path), Pillow.open(file) as picture:
+        return picture.getexif().get(_ORIENTATION) not in _MOVED
+
+
+def as_png(image: Image) -> bytes:
+    """A picture as the content of a PNG file."""
+    buffer = io.BytesIO()
+    Pillow.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@contextmanager
+def _decoding(path: Path | str) -> Iterator[None]:
     try:
-        with Pillow.open(file) as picture:
-            return _rgb(ImageOps.exif_transpose(picture))
+        yield
     except Exception as error:
         # Decoders raise OSError without a number for a bad picture, and with one for a bad disk.
         if isinstance(error, OSError) and error.errno is not None:
@@ -123,8 +143,8 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 _ORIENTATION = 0x0112
-_TURNED = frozenset({5, 6, 7, 8})
-"""EXIF orientations that lay the picture on its side."""
+_MOVED, _TURNED = frozenset(range(2, 9)), frozenset(range(5, 9))
+"""EXIF orientations that turn or mirror the picture, and those that lay it on its side."""
 
 
 def content_hash(path: Path) -> str:

@@ -9,6 +9,9 @@ import numpy as np
 
 from thrifty.types import Annotations, Record
 
+IGNORE = "ignore"
+"""The class of regions that count neither as object nor as background."""
+
 Drawn = tuple[tuple[float, float, float, float], str, bool]
 """A box, xyxy in pixels of the stored frame; the name of its class; whether it is a region to ignore."""
 

@@ -9,6 +9,7 @@ from thrifty.boxes import clipped
 from thrifty.data.dataset import Dataset, LabelledImage, problems
 from thrifty.data.formats.sizes import known_size
 from thrifty.errors import OracleError
+from thrifty.oracles.drawn import IGNORE
 from thrifty.oracles.sent_frames import SentFrames
 from thrifty.oracles.tool import Answer, Asked, Collected
 from thrifty.types import Annotations, Record
@@ -44,7 +45,7 @@ class Gathered:
         """
         self._left_out.update(dataset.unread)
         for image in dataset.images:
-            record = self._frames.of(image)
+            record = self._frames.find(image.name)
             if record is None:
                 self._left_out["boxes on frames that are not of this batch"] += len(image.labels)
             else:
@@ -56,7 +57,7 @@ class Gathered:
         return Collected(list(self._answers.values()), +self._left_out)
 
     def _drawn(self, image: LabelledImage, dataset: Dataset) -> Annotations:
-        """The boxes of known classes that lie within the frame, cut at its edge."""
+        """The boxes of known classes, and the regions to ignore, that lie within the frame, cut at its edge."""
         wrong = {problem.number: problem for problem in problems(replace(dataset, images=(image,)))}
         self._left_out.update(f"a box that {problem.reason}" for problem in wrong.values())
         labels = []
@@ -64,8 +65,10 @@ class Gathered:
             name = dataset.categories[label.category].name
             if number in wrong:
                 continue
-            if name in self._numbers:
-                labels.append(replace(label, category=self._numbers[name]))
+            if name in self._numbers or name == IGNORE:
+                kind = self._numbers.get(name, 0)
+                ignore = label.ignore or name == IGNORE
+                labels.append(replace(label, category=kind, ignore=ignore))
             else:
                 self._left_out[f"boxes of class {name!r}, which the project does not have"] += 1
         drawn = replace(image, labels=tuple(labels)).annotations()

@@ -14,13 +14,11 @@ from typing import Any, Self
 from xml.sax.saxutils import quoteattr
 
 from thrifty.errors import BatchGoneError, CapabilityError, OracleError
-from thrifty.oracles.drawn import Drawn, labels_of
+from thrifty.oracles.drawn import IGNORE, Drawn, labels_of
 from thrifty.oracles.label_studio_boxes import rectangle_of, upright
 from thrifty.oracles.tool import Answer, Asked, Assignment, Collected, Sent, Task
 from thrifty.types import Record
 
-IGNORE = "ignore"
-"""The label of regions that count neither as object nor as background."""
 _URL, _PROJECT = "url", "project"
 _VIEW = "by score"
 _PAGE = 100
@@ -120,7 +118,7 @@ class LabelStudio:
         made = self._server.post(
             "/api/projects",
             json={
-                "title": assignment.project[:50],
+                "title": _title(assignment.project),
                 "description": mark,
                 "label_config": configuration(assignment.classes),
                 "show_collab_predictions": True,
@@ -250,6 +248,12 @@ def configuration(classes: Sequence[str]) -> str:
         '<View><Image name="image" value="$image" zoom="true" zoomControl="true" rotateControl="true"/>'
         f'<RectangleLabels name="label" toName="image">{labels}</RectangleLabels></View>'
     )
+
+
+def _title(project: str) -> str:
+    """What the project is called there: 3 to 50 characters, spaces around them not counted."""
+    shortest, longest = 3, 50
+    return (project if len(project.strip()) >= shortest else f"thrifty {project}")[:longest]
 
 
 def _record_of(path: str) -> str:

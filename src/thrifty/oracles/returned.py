@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from thrifty.data.dataset import Dataset
 from thrifty.data.formats.catalogue import read_dataset, recognised
-from thrifty.data.formats.guard import unpacked
+from thrifty.data.formats.cvat_task import read_head
+from thrifty.data.formats.guard import bad, unpacked
+from thrifty.data.formats.yolo_layout import located
 from thrifty.errors import BatchGoneError, DataError, OracleError
 from thrifty.oracles.batch_folder import IMAGES, LABELS, told
 from thrifty.oracles.gathered import Gathered
@@ -19,6 +21,17 @@ from thrifty.oracles.yolo_labels import answered, label_files, read_label_files
 
 _SUFFIXES = frozenset({".csv", ".json", ".mat", ".vbb", ".xml", ".zip"})
 """Of files that are annotations on their own, or hold some."""
+
+_WHOLE: Mapping[str, tuple[str, ...]] = {
+    "caltech": ("*.vbb",),
+    "kitti": ("*.txt",),
+    "mot": ("gt.txt",),
+    "yolo": ("*.txt", "*.yaml", "*.yml", "*.data"),
+}
+"""Formats whose files say too little without the folder that they lie in, and what these files are called."""
+
+_SINGLE: Mapping[str, str] = {"bdd100k-frames": ".json", "labelme": ".json", "voc": ".xml"}
+"""Formats that have a file an image, by which a folder of them is known, and the suffix of all of its files."""
 
 
 def collect_folder(folder: Path, asked: Asked, frames: SentFrames) -> Collected:
@@ -49,16 +62,17 @@ def _exports(labels: Path, frames: SentFrames) -> Iterator[tuple[Path, Dataset]]
     if not labels.is_dir():
         return
     none = True
-    for path in sorted(_sources(labels, frames), key=_written):
+    for source in sorted(_sources(labels, frames), key=_written):
+        path = source.path
         if path.suffix.lower() == ".zip":
             with _named(path), unpacked(path) as inner:
-                for place in _sources(inner, frames):
+                for part in _sources(inner, frames):
                     with _named(path, inner):
-                        yield path, _read(place, frames)
+                        yield path, _read(part, inner, frames)
                     none = False
         else:
             with _named(path):
-                yield path, _read(path, frames)
+                yield path, _read(source, labels, frames)
             none = False
     if none and any(not path.name.startswith(".") for path in labels.iterdir()):
         raise OracleError(
@@ -76,32 +90,118 @@ def _named(path: Path, inner: Path | None = None) -> Iterator[None]:
         raise OracleError(text) from error
 
 
-def _sources(place: Path, frames: SentFrames) -> Iterator[Path]:
-    """Files and folders that are annotations, or archives of some."""
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is read at once.
+
+    Attributes:
+        path: A file or a folder.
+        form: A key of `FORMATS`; `None` for a folder of YOLO's label files alone, and for a file whose format is not known.
+        files: What it consists of.
+    """
+
+    path: Path
+    form: str | None
+    files: Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """What the folders are that something lies in.
+
+    Attributes:
+        known: Whether one is of a known format. Files of no known one beside its own are let alone then.
+        forms: Of files that do not show theirs, by their suffix.
+        taken: Files that belong to a source already.
+    """
+
+    known: bool = False
+    forms: Mapping[str, str] = field(default_factory=dict)
+    taken: frozenset[Path] = frozenset()
+
+
+_NOTHING = _Above()
+
+
+def _sources(place: Path, frames: SentFrames, above: _Above = _NOTHING) -> Iterator[_Source]:
+    """Files and folders that are annotations, or archives of some; no file is in two of them."""
     if place.is_file():
-        if place.suffix.lower() in _SUFFIXES:
-            yield place
-    elif label_files(place, frames) or recognised(place):
-        yield place
-    else:
-        for child in sorted(place.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name)):
-            if not child.name.startswith("."):
-                yield from _sources(child, frames)
+        yield from _file(place, above)
+        return
+    found = [entry.name for entry in recognised(place)]
+    known, taken = above.known or bool(found), above.taken
+    for source in _folders(place, found, frames):
+        known = True
+        if not taken.issuperset(source.files):
+            taken = taken.union(source.files)
+            yield source
+    forms = {_SINGLE[name]: name for name in reversed(found) if name in _SINGLE}
+    below = _Above(known, {**above.forms, **forms}, taken)
+    for child in sorted(place.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        if not child.name.startswith("."):
+            yield from _sources(child, frames, below)
 
 
-def _written(path: Path) -> tuple[int, str]:
+def _file(path: Path, above: _Above) -> Iterator[_Source]:
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES or path in above.taken:
+        return
+    found = [entry.name for entry in recognised(path)]
+    form = found[0] if found else above.forms.get(suffix)
+    if form or suffix == ".zip" or not above.known:
+        yield _Source(path, form, [path])
+
+
+def _folders(place: Path, found: Sequence[str], frames: SentFrames) -> Iterator[_Source]:
+    """What a folder is as a whole."""
+    if files := label_files(place, frames):
+        yield _Source(place, None, files)
+        return
+    for form in found:
+        if form in _WHOLE:
+            yield _Source(place, form, list(_files(place, _WHOLE[form])))
+
+
+def _files(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
+    """Files of a data set, without those of YOLO's sets in the folders below, which describe themselves."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            if located(path) is None:
+                yield from _files(path, patterns)
+        elif any(map(path.match, patterns)):
+            yield path
+
+
+def _written(source: _Source) -> tuple[int, str]:
     """When a source was written last: writing a file anew does not touch the folder that it is in."""
-    files = [one for one in (path, *path.rglob("[!.]*")) if one.is_file()]
-    return max((one.stat().st_mtime_ns for one in files), default=0), str(path)
+    return max(path.stat().st_mtime_ns for path in source.files), str(source.path)
 
 
-def _read(path: Path, frames: SentFrames) -> Dataset:
-    if path.is_dir() and (files := label_files(path, frames)):
-        return read_label_files(path, files, frames)
-    found = recognised(path)
-    dataset = read_dataset(path, sizes=frames.sizes, checked=False)
-    if found and found[0].name == "yolo":
-        named = answered(path)
-        images = (image for image in dataset.images if image.name in named)
-        dataset = replace(dataset, images=tuple(images))
+def _read(source: _Source, root: Path, frames: SentFrames) -> Dataset:
+    if source.form is None and source.path.is_dir():
+        return read_label_files(source.files, root, frames)
+    dataset = read_dataset(source.path, source.form, frames.sizes, checked=False)
+    if source.form == "yolo":
+        named = answered(source.path)
+        return replace(
+            dataset, images=tuple(image for image in dataset.images if image.name in named)
+        )
+    return _placed(dataset, source.path, frames) if source.form == "cvat-video" else dataset
+
+
+def _placed(dataset: Dataset, path: Path, frames: SentFrames) -> Dataset:
+    """CVAT's frames, which it numbers, under the names of the batch's pictures where they are pictures.
+
+    Raises:
+        DataError: They are of a video that the file does not name, so that nobody can tell which.
+    """
+    task = read_head(path)
+    if task.pictures:
+        images = (
+            replace(image, name=frames.numbered(image.frame or 0) or image.name)
+            for image in dataset.images
+        )
+        return replace(dataset, images=tuple(images))
+    if dataset.images and not task.named:
+        bad(path, "does not name its video, as exports of jobs do not", "export the task")
     return dataset

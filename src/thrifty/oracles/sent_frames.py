@@ -7,14 +7,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from thrifty.data.dataset import LabelledImage, video_frame
+from thrifty.data.dataset import video_frame
 from thrifty.data.formats.sizes import Sizes
 from thrifty.oracles.tool import Asked
 from thrifty.types import Record
 
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 """What Label Studio puts in front of the names of pictures."""
-_NUMBERED = re.compile(r"frame_\d+")
 
 
 class SentFrames:
@@ -22,40 +21,36 @@ class SentFrames:
 
     Args:
         asked: The batch; its tasks' ids are the names of the pictures without suffix.
-        numbered: Whether frame 12 of a video without a name is the thirteenth picture of the batch, as in CVAT.
+        numbered: Whether the tool numbers the pictures of the batch in the order of their names, as CVAT does.
     """
 
     def __init__(self, asked: Asked, *, numbered: bool = False) -> None:
         self.classes = asked.classes
         self._records = asked.records
         self._ids = {name: key for key, name in asked.sent.tasks.items()}
-        self._places = [self._ids[name] for name in sorted(self._ids)] if numbered else []
-        self._in_videos: dict[tuple[str, int], list[str]] = defaultdict(list)
+        self._numbered = sorted(self._ids) if numbered else []
+        self._videos: dict[tuple[tuple[str, ...], str | None], dict[int, str]] = defaultdict(dict)
         for key, record in asked.records.items():
             if record.frame is not None:
-                self._in_videos[_last(record.source), record.frame].append(key)
+                self._videos[_upwards(record.source), record.sequence][record.frame] = key
 
     def find(self, name: str) -> Record | None:
-        """The frame that an image's name speaks of; `None` if there is none, or several.
+        """The frame that an image's name speaks of; `None` if there is none, or several videos may be meant.
 
         Args:
             name: Of the picture that was sent, in whatever folder and with whatever suffix; or `VIDEO#N`.
         """
-        stem = stem_of(name)
+        stem, frame = stem_of(name), video_frame(name)
         key = (
             self._ids.get(stem)
             or self._ids.get(_UPLOADED.sub("", stem))
-            or self._of_video(*(video_frame(name) or ("", 0)))
+            or (self._of_video(*frame) if frame else None)
         )
         return self._records.get(key) if key else None
 
-    def of(self, image: LabelledImage) -> Record | None:
-        """The frame that an image is."""
-        found = self.find(image.name)
-        if found is not None or image.frame is None or not _NUMBERED.fullmatch(image.name):
-            return found
-        place = image.frame
-        return self._records.get(self._places[place]) if place < len(self._places) else None
+    def numbered(self, number: int) -> str | None:
+        """Name of the picture that the tool gives a number to, counted from 0; `None` if there is none."""
+        return self._numbered[number] if number < len(self._numbered) else None
 
     @property
     def sizes(self) -> Sizes:
@@ -63,8 +58,14 @@ class SentFrames:
         return _SentSizes(frames=self)
 
     def _of_video(self, video: str, frame: int) -> str | None:
-        keys = self._in_videos.get((_last(video), frame), [])
-        return keys[0] if len(keys) == 1 else None
+        told = _upwards(video)
+        meant = [
+            keys
+            for (path, _), keys in self._videos.items()
+            # As far as both tell folders: tools keep some of them, or none.
+            if all(one == other for one, other in zip(told, path, strict=False))
+        ]
+        return meant[0].get(frame) if len(meant) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,9 @@ def stem_of(name: str) -> str:
     >>> stem_of("images/00001-street-0a1b2c3d.jpg"), stem_of("C:\\x\\00001-street-0a1b2c3d.rotated.png")
     ('00001-street-0a1b2c3d', '00001-street-0a1b2c3d')
     """
-    return _last(name).split(".")[0]
+    return _upwards(name)[0].split(".")[0]
 
 
-def _last(name: str) -> str:
-    return name.replace("\\", "/").rsplit("/", 1)[-1]
+def _upwards(path: str) -> tuple[str, ...]:
+    """A file's name, its folder's, and so on."""
+    return tuple(reversed(path.replace("\\", "/").split("/")))

@@ -21,7 +21,8 @@ class Picture:
     """A frame as a file that any tool opens.
 
     Attributes:
-        content: Of a still the bytes of its own file, of a video's frame a PNG: as many pixels as the record says.
+        content: Of a still the bytes of its own file if all tools show that alike, else a PNG, as of a video's frame; upright, and
+            as many pixels as the record says.
         suffix: `.jpg`, `.png`, ...
     """
 

@@ -39,13 +39,19 @@ def label_files(folder: Path, frames: SentFrames) -> Sequence[Path]:
     return []
 
 
-def read_label_files(folder: Path, files: Sequence[Path], frames: SentFrames) -> Dataset:
-    """Read them; classes are numbered as `classes.txt` beside them lists them, else as the project does.
+def read_label_files(files: Sequence[Path], root: Path, frames: SentFrames) -> Dataset:
+    """Read label files of one folder.
+
+    Args:
+        files: At least one.
+        root: Folder of the whole export. Classes are numbered as the nearest `classes.txt` lists them, beside the files or in a
+            folder above up to this one; else as the project does.
+        frames: Tells sizes and the project's classes.
 
     Raises:
         DataError: A file is not of this kind.
     """
-    classes = _listed(folder) or frames.classes
+    classes = _listed(files[0].parent, root) or frames.classes
     images = tuple(LabelledImage(f"{path.stem}.png") for path in files)
     with tempfile.TemporaryDirectory(prefix="thrifty-") as aside:
         place = Path(aside) / "set"
@@ -58,7 +64,10 @@ def read_label_files(folder: Path, files: Sequence[Path], frames: SentFrames) ->
             raise DataError(str(error).replace(str(place / LABELS), str(files[0].parent))) from None
 
 
-def _listed(folder: Path) -> tuple[str, ...]:
-    if not (folder / _CLASSES).is_file():
-        return ()
-    return tuple(line.strip() for _, line in lines(folder / _CLASSES) if line.strip())
+def _listed(folder: Path, root: Path) -> tuple[str, ...]:
+    for place in (folder, *folder.parents):
+        if (place / _CLASSES).is_file():
+            return tuple(line.strip() for _, line in lines(place / _CLASSES) if line.strip())
+        if place == root:
+            break
+    return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image as Pillow
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,13 +20,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from thrifty.data.stills import decode_picture
 from thrifty.errors import CapabilityError, DataError, RunError, ThriftyError
 from thrifty.pages.guard import Guard, TooLarge
 from thrifty.pages.jobs import Jobs, Order
 from thrifty.project import drawing
 from thrifty.project.next_step import next_step
-from thrifty.project.pictures import kept_frames
+from thrifty.project.pictures import SHOWN, kept_frames
 from thrifty.project.project import Project, open_project
 from thrifty.project.standing import SURE, ModelStanding, standing
 from thrifty.project.wording import (
@@ -45,21 +42,8 @@ if TYPE_CHECKING:
     from thrifty.pages.reasons import Reasons
     from thrifty.project.explaining import Why
 
-_KINDS = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".bmp": "image/bmp",
-}
 _FRESH = {"Cache-Control": "no-store"}
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
-
-
-def _as_png(content: bytes) -> bytes:
-    buffer = io.BytesIO()
-    Pillow.fromarray(decode_picture("picture", io.BytesIO(content))).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 class _Box(msgspec.Struct, forbid_unknown_fields=True):
@@ -208,15 +192,11 @@ class Pages:
             )
 
     def picture(self, request: Request) -> Response:
-        """A frame as it is stored."""
+        """A frame as it is stored, or a PNG of it where browsers would not show that."""
         with self._project() as project:
             choice = drawing.chosen(project.store.choices(), request.path_params["record"])
-            picture = kept_frames(project).picture(choice.record)
-        kind = _KINDS.get(picture.suffix.lower())
-        if kind is None:
-            # Browsers do not show every kind of picture that a pool may hold.
-            return Response(_as_png(picture.content), media_type="image/png", headers=_FOREVER)
-        return Response(picture.content, media_type=kind, headers=_FOREVER)
+            picture = kept_frames(project).shown(choice.record)
+        return Response(picture.content, media_type=SHOWN[picture.suffix], headers=_FOREVER)
 
     def easel(self, request: Request) -> Response:
         """What the editor needs of a frame."""

@@ -99,7 +99,7 @@ def assignment(project: Project, batch: Batch) -> Assignment:
     )
     settings = project.settings
     return Assignment(
-        settings.name, batch.name, settings.classes, model, tasks, kept_frames(project).picture
+        settings.name, batch.name, settings.classes, model, tasks, kept_frames(project).shown
     )
 
 

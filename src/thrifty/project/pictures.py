@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from PIL import Image as Pillow
-
 from thrifty.data.clip import frame_id
 from thrifty.data.frames import FrameSet
 from thrifty.data.places import Place, place_of
-from thrifty.data.stills import StillReader, content_hash
+from thrifty.data.stills import StillReader, as_png, content_hash, decode_picture, is_upright
 from thrifty.data.video import DAMAGED, open_video
 from thrifty.errors import DataError
 from thrifty.oracles.tool import Picture
@@ -26,6 +24,15 @@ from thrifty.store.project.rows import Choice
 from thrifty.types import Frame, Image, Record
 
 _VIDEO_SUFFIX = ".png"
+
+SHOWN: Mapping[str, str] = {
+    ".bmp": "image/bmp",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+"""Kinds of pictures that browsers and labelling tools open, by their suffix."""
 
 
 class _KeptReader(StillReader):
@@ -91,6 +98,26 @@ class Kept:
                 f"{path}: cannot be read ({error.strerror}); restore it from a copy of the project"
             ) from error
 
+    def shown(self, record: Record) -> Picture:
+        """A frame as a file that every browser and labelling tool shows alike.
+
+        Returns:
+            The file itself; an upright PNG if some do not open its kind, or its EXIF orientation has some turn it.
+
+        Raises:
+            DataError: It is gone.
+            FrameError: It cannot be decoded.
+        """
+        picture = self.picture(record)
+        content = io.BytesIO(picture.content)
+        # Frames of videos are files of our own, and to look for an orientation in a PNG is to decode it.
+        if record.frame is not None or (
+            picture.suffix in SHOWN and is_upright(record.label, content)
+        ):
+            return picture
+        content.seek(0)
+        return Picture(as_png(decode_picture(record.label, content)), ".png")
+
 
 def kept_frames(project: Project) -> Kept:
     """The pictures of all chosen frames."""
@@ -142,7 +169,7 @@ def keep(pool: str, records: Sequence[Record], artifacts: Artifacts, step: Step)
     for source, wanted in videos.items():
         with place.on_disk(source) as path:
             for record, image in _frames(path, place.where(source), wanted):
-                artifacts.keep(_file(record), _as_png(image))
+                artifacts.keep(_file(record), as_png(image))
                 step()
 
 
@@ -178,9 +205,3 @@ def _changed(where: str) -> DataError:
     return DataError(
         f"{where}: has changed since it was scored; restore it, or run `thrifty select` again"
     )
-
-
-def _as_png(image: Image) -> bytes:
-    buffer = io.BytesIO()
-    Pillow.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -108,6 +108,18 @@ def of_one_video(dataset: Dataset) -> Dataset:
     return replace(dataset, images=tuple(kept))
 
 
+def of_objects(dataset: Dataset) -> Dataset:
+    """With regions to ignore and crowds as objects, which every format has a place for."""
+    images = (
+        replace(
+            image,
+            labels=tuple(replace(label, ignore=False, crowd=False) for label in image.labels),
+        )
+        for image in dataset.images
+    )
+    return replace(dataset, images=tuple(images))
+
+
 def of_distinct_stems(dataset: Dataset) -> Dataset:
     """Without pictures that are called as an earlier one but for the suffix."""
     stems = {

@@ -161,6 +161,55 @@ def test_what_others_added_to_coco_is_understood(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("degrees", "box"),
+    [(90.0, (20, 10, 30, 40)), (-270, (20, 10, 30, 40)), (180.0, (10, 20, 40, 30))],
+)
+def test_a_rectangle_that_cvat_turned_lies_in_the_upright_box_around_it(
+    tmp_path: Path, degrees: float, box: tuple[float, ...]
+) -> None:
+    given = {"occluded": False, "rotation": degrees}
+    path = write(
+        tmp_path, annotations=annotation(bbox=[10, 20, 30, 10], area=300, attributes=given)
+    )
+    [label] = read_coco(path)[0].labels
+    assert label.box == pytest.approx(box)
+    assert (label.attributes, label.area) == ({"occluded": False}, None)
+    write_dataset(read_dataset(path), tmp_path / "again.json", "coco")
+    [again] = read_coco(tmp_path / "again.json")[0].labels
+    assert again.box == pytest.approx(box)
+    assert again.attributes == label.attributes
+
+
+def test_a_slanted_rectangle_by_hand(tmp_path: Path) -> None:
+    """40 x 20 pixels about (50, 25), turned by 30 degrees: its own area is smaller than the box's."""
+    given = annotation(bbox=[30, 15, 40, 20], area=800, attributes={"rotation": 30.0})
+    [label] = read_coco(write(tmp_path, annotations=given))[0].labels
+    wide, high = 20 * 0.75**0.5 + 10 * 0.5, 20 * 0.5 + 10 * 0.75**0.5
+    assert label.box == pytest.approx((50 - wide, 25 - high, 50 + wide, 25 + high))
+    assert (label.area, len(label.outline or ())) == (800, 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attributes": {"rotation": 0.0}},
+        {"attributes": {"rotation": 360}},
+        {"attributes": {"rotation": "left"}},
+        {"attributes": {"rotation": True}},
+        {"attributes": {"rotation": None}},
+        {"attributes": {"rotation": 90}, "segmentation": [[10, 20, 40, 20, 40, 45]]},
+        {"attributes": {"rotation": 90}, "segmentation": {"size": [1, 1], "counts": "x"}},
+    ],
+)
+def test_other_attributes_of_that_name_turn_nothing(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    [label] = read_coco(write(tmp_path, annotations=annotation(**changes)))[0].labels
+    assert list(label.box) == [10, 20, 40, 45]
+    assert label.attributes == changes["attributes"]
+
+
 def test_what_has_no_place_is_counted_and_told_on_writing(tmp_path: Path) -> None:
     annotations = annotation(keypoints=[1, 2, 3], segmentation={"size": [1, 1], "counts": "x"})
     dataset = read_dataset(write(tmp_path, annotations=annotations))

@@ -118,6 +118,36 @@ def test_frames_of_a_video_task_are_called_after_the_video(tmp_path: Path) -> No
     assert (found.name, found.video, found.frame) == ("drive.mp4#3", "drive.mp4", 3)
 
 
+def project_meta(*sources: str) -> str:
+    """Of a project whose tasks, numbered from 7, are of videos, or of pictures where there is no source."""
+    tasks = "".join(
+        f"<task><id>{key}</id>{f'<source>{source}</source>' if source else ''}</task>"
+        for key, source in enumerate(sources, start=7)
+    )
+    labels = "<labels><label><name>car</name></label></labels>"
+    return f"<meta><project><name>p</name><tasks>{tasks}</tasks>{labels}</project></meta>"
+
+
+def test_images_of_a_project_are_called_after_the_video_of_their_task(tmp_path: Path) -> None:
+    body = (
+        '<image id="3" name="frame_000003" task_id="7" width="4" height="3"/>'
+        '<image id="9" name="a.jpg" task_id="8" width="4" height="3"/>'
+    )
+    dataset = read_dataset(file(tmp_path, body, project_meta("drive.mp4", "")))
+    assert [image.name for image in dataset.images] == ["drive.mp4#3", "a.jpg"]
+    dataset = read_dataset(file(tmp_path, body.replace('"8"', '"7"'), project_meta("drive.mp4")))
+    assert [image.name for image in dataset.images] == ["drive.mp4#3", "drive.mp4#9"]
+
+
+@pytest.mark.parametrize("sources", [("day.mp4", "night.mp4"), ("", "night.mp4")])
+def test_a_video_whose_frames_are_numbered_after_those_of_another_task_is_refused(
+    tmp_path: Path, sources: tuple[str, ...]
+) -> None:
+    body = '<image id="103" name="frame_000103" task_id="8" width="4" height="3"/>'
+    with pytest.raises(DataError, match="is of several tasks.*; export each task on its own"):
+        read_dataset(file(tmp_path, body, project_meta(*sources)))
+
+
 def test_archives_and_folders_are_read(tmp_path: Path) -> None:
     path = file(tmp_path, image('<box label="car" xtl="0" ytl="0" xbr="9" ybr="9"/>'))
     with zipfile.ZipFile(tmp_path / "task.zip", "w") as archive:

@@ -76,6 +76,29 @@ def test_an_object_stays_until_it_is_outside_or_the_task_ends(tmp_path: Path) ->
     assert lefts(read_dataset(file(tmp_path, shapes))) == expected
 
 
+def test_a_shape_just_before_the_end_is_on_its_own_frame_alone(tmp_path: Path) -> None:
+    """CVAT ends a plain shape on the next frame only if that is not the last: `frame + step < stop_frame`."""
+    shapes = track(box(2, 20), box(3, 20, outside=1)), track(box(3, 30)), track(box(4, 40))
+    found = read_dataset(file(tmp_path, "".join(shapes)))
+    assert lefts(found) == {0: [], 1: [], 2: [20], 3: [30], 4: [40]}
+    stepped = file(tmp_path, track(box(4, 5)), stop=8, step="step=4")
+    assert lefts(read_dataset(stepped)) == {0: [], 4: [5], 8: []}
+
+
+def test_a_track_that_begins_just_before_the_end_is_on_the_last_frame_too(tmp_path: Path) -> None:
+    exported = track(box(3, 30), box(4, 31, key=0))
+    by_hand = track(box(1, 10), box(3, 12), number=1)
+    found = read_dataset(file(tmp_path, exported + by_hand))
+    assert lefts(found) == {0: [], 1: [10], 2: [11], 3: [30, 12], 4: [31, 12]}
+
+
+def test_in_a_task_of_pictures_a_shape_is_on_its_own_picture_alone(tmp_path: Path) -> None:
+    shapes = track(box(0, 1)), track(box(1, 5), box(2, 5, outside=1)), track(box(3, 7))
+    path = file(tmp_path, "".join(shapes), extra="")
+    path.write_text(path.read_text().replace("interpolation", "annotation"))
+    assert lefts(read_dataset(path)) == {0: [1], 1: [5], 2: [], 3: [7], 4: []}
+
+
 def test_nothing_is_filled_in_where_shapes_are_no_key_frames(tmp_path: Path) -> None:
     path = file(tmp_path, track(box(0, 0, key=0), box(3, 8, key=0)))
     assert lefts(read_dataset(path)) == {0: [0], 1: [], 2: [], 3: [8], 4: []}
@@ -117,23 +140,38 @@ def test_frames_without_a_video_are_called_as_cvat_calls_them(tmp_path: Path) ->
     assert len(job.images) == 2
 
 
-def test_a_project_has_several_videos(tmp_path: Path) -> None:
+def project_file(folder: Path, *keys: int) -> Path:
+    """An export of a project with a video task of two frames for each key, and a box on the first frame of the last."""
     tasks = "".join(
-        f"<task><id>{key}</id><stop_frame>1</stop_frame>"
+        f"<task><id>{key}</id><mode>interpolation</mode><start_frame>0</start_frame><stop_frame>1</stop_frame>"
         f"<original_size><width>{key}</width><height>9</height></original_size><source>{key}.mp4</source></task>"
-        for key in (5, 6)
+        for key in keys
     )
     meta = f"<meta><project><name>p</name><tasks>{tasks}</tasks></project></meta>"
-    tracks = track(box(0, 1), box(1, 1, outside=1), more=' task_id="6" subset="train"')
-    path = tmp_path / "a.xml"
+    first = 2 * (len(keys) - 1)
+    shapes = box(first, 1), box(first + 1, 1, outside=1)
+    tracks = track(*shapes, more=f' task_id="{keys[-1]}" subset="default"')
+    path = folder / "a.xml"
     path.write_text(f"<annotations>{meta}{tracks}</annotations>")
-    dataset = read_dataset(path)
+    return path
+
+
+def test_a_project_of_one_task_is_that_task(tmp_path: Path) -> None:
+    dataset = read_dataset(project_file(tmp_path, 5))
     assert [(image.name, image.width, len(image.labels)) for image in dataset.images] == [
-        ("5.mp4#0", 5, 0),
+        ("5.mp4#0", 5, 1),
         ("5.mp4#1", 5, 0),
-        ("6.mp4#0", 6, 1),
-        ("6.mp4#1", 6, 0),
     ]
+
+
+def test_a_project_of_several_tasks_is_refused_since_its_frames_are_numbered_through(
+    tmp_path: Path,
+) -> None:
+    """The first frame of the second video is number 2 there, which no frame of a video of two is."""
+    with pytest.raises(
+        DataError, match="a.xml: is of several tasks.*; export each task on its own"
+    ):
+        read_dataset(project_file(tmp_path, 5, 6))
 
 
 @st.composite

@@ -112,14 +112,14 @@ def test_a_percent_that_encodes_nothing_is_kept(tmp_path: Path) -> None:
 def test_what_has_no_column_is_told(tmp_path: Path) -> None:
     attributes = {"pose": "left", "alpha": 1, "rotation_y": True, "dimensions": [1.0, 2.0]}
     labels = (
-        Label((0, 0, 1, 1), 0, ignore=True, attributes=attributes),
+        Label((0, 0, 1, 1), 0, attributes=attributes),
         Label((0, 0, 1, 1), 1, attributes={"alpha": 0, "location": [0, 0, 0]}),
     )
     dataset = Dataset(
         (Category("car"), Category("DontCare")), (LabelledImage("a.png", labels=labels),)
     )
     lost = write_dataset(dataset, tmp_path / "out", "kitti")
-    assert lost == {"attributes of boxes": 3, "ignore marks": 1}
+    assert lost == {"attributes of boxes": 3}
     first, second = read_dataset(tmp_path / "out").images[0].labels
     assert (first.ignore, first.attributes) == (False, {"alpha": 1})
     assert (second.ignore, second.attributes) == (True, {"alpha": 0, "location": [0, 0, 0]})

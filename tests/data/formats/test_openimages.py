@@ -129,14 +129,13 @@ def test_what_has_no_place_is_told(tmp_path: Path) -> None:
     attributes = {"Source": "xclick", "IsInside": 1, "pose": "left"}
     labels = (
         Label((0, 0, 9, 9), 1, score=1.0, attributes=attributes),
-        Label((0, 0, 9, 9), 1, ignore=True, score=1.0, attributes={"Source": ""}),
+        Label((0, 0, 9, 9), 1, score=1.0, attributes={"Source": ""}),
     )
     images = (LabelledImage("a.png", 100, 50, labels), LabelledImage("b.png", 100, 50))
     dataset = Dataset((Category("bus"), Category("car")), images)
     assert write_dataset(dataset, tmp_path / "out.csv", "openimages") == {
         "images without boxes": 1,
         "classes without boxes": 1,
-        "ignore marks": 1,
         "scores": 1,
         "attributes of boxes": 3,
     }

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.data.formats.datasets import assert_same, datasets, of_distinct_stems, of_one_video
+from tests.data.formats.datasets import (
+    assert_same,
+    datasets,
+    of_distinct_stems,
+    of_objects,
+    of_one_video,
+)
 from thrifty.data.dataset import Dataset
 from thrifty.data.formats import citypersons
 from thrifty.data.formats.catalogue import FORMATS, read_dataset, recognised, write_dataset
@@ -72,7 +78,7 @@ def test_what_is_projected_once_loses_nothing_more(name: str, data: st.DataObjec
 @every_format
 @given(data=st.data())
 def test_a_file_is_recognised_as_what_it_is(name: str, data: st.DataObject) -> None:
-    dataset = drawn(name, data)
+    dataset = of_objects(drawn(name, data))
     assume(any(image.labels and image.video for image in dataset.images))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / f"labels{FORMATS[name].suffix}"

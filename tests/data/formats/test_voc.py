@@ -87,6 +87,25 @@ def test_marks_pose_and_attributes_are_kept(tmp_path: Path) -> None:
     assert read_dataset(tmp_path / "again").images[0].labels[0] == first
 
 
+@pytest.mark.parametrize(
+    ("value", "box", "kept"),
+    [
+        ("90.0", (12.75, 17.25, 37.75, 47.75), {}),
+        ("0.0", (10, 20, 40.5, 45), {"rotation": "0.0"}),
+        ("left", (10, 20, 40.5, 45), {"rotation": "left"}),
+        ("inf", (10, 20, 40.5, 45), {"rotation": "inf"}),
+    ],
+)
+def test_a_rectangle_that_cvat_turned_lies_in_the_upright_box_around_it(
+    tmp_path: Path, value: str, box: tuple[float, ...], kept: dict[str, str]
+) -> None:
+    attribute = f"<attribute><name>rotation</name><value>{value}</value></attribute>"
+    content = f"<object><name>x</name>{BOX}<attributes>{attribute}</attributes></object>"
+    [label] = read_dataset(write(tmp_path, SIZE + content)).images[0].labels
+    assert label.box == pytest.approx(box)
+    assert label.attributes == kept
+
+
 def test_parts_are_counted(tmp_path: Path) -> None:
     part = f"<part><name>head</name>{BOX}</part>"
     content = f"<object><name>x</name>{BOX}{part}{part}<polygon><x1>1</x1></polygon></object>"

@@ -2,8 +2,9 @@
 
 Beside COCO's own keys these are understood: `ignore`; `videos`, `video_id`, `frame_id` and `track_id` (COCO-VID);
 `vis_bbox`, `vis_ratio`, `bbox_v`, `occl` and `obj_id` (CityPersons' and Caltech's JSON); `occluded`, `truncated`,
-`group_id` and `score`; `attributes`. Datumaro 1.13 reads such files, but rounds coordinates to 0.01 pixels, renumbers
-images, and drops `ignore`, videos and visible boxes.
+`group_id` and `score`; `attributes`. A number `rotation` among the attributes of a box without a segmentation turns it, as in
+CVAT's files. Datumaro 1.13 reads such files, but rounds coordinates to 0.01 pixels, renumbers images, and drops `ignore`, videos
+and visible boxes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from thrifty.data.dataset import (
+    Attributes,
     Category,
     Corners,
     Dataset,
@@ -28,6 +30,7 @@ from thrifty.data.dataset import (
 )
 from thrifty.data.formats.format import Format, Trait, Written
 from thrifty.data.formats.guard import attributes, bad, decode_json, read_json
+from thrifty.data.formats.outlines import turned_as_told
 from thrifty.data.formats.recognition import json_keys
 from thrifty.data.formats.sizes import Sizes, known_size
 
@@ -127,12 +130,8 @@ def read(path: Path, sizes: Sizes) -> Dataset:
             unread[f"annotations' key {key!r}"] += 1
         if isinstance(entry.segmentation, _Mask):
             unread["masks in run lengths (the box is kept)"] += 1
-        drawn[entry.image_id].append(
-            replace(
-                _label(entry, index[entry.category_id]),
-                attributes=attributes(path, entry.attributes, unread),
-            )
-        )
+        given = attributes(path, entry.attributes, unread)
+        drawn[entry.image_id].append(_label(entry, index[entry.category_id], given))
     videos = {entry.id: entry.name for entry in content.videos}
     images = tuple(
         replace(
@@ -202,10 +201,10 @@ def _image(
     )
 
 
-def _label(entry: _Annotation, category: int) -> Label:
+def _label(entry: _Annotation, category: int, given: Attributes) -> Label:
     visible = entry.vis_bbox if entry.vis_bbox is not None else entry.bbox_v
     track = entry.track_id if entry.track_id is not None else entry.obj_id
-    return Label(
+    label = Label(
         box=_corners(entry.bbox),
         category=category,
         id=entry.id,
@@ -219,17 +218,20 @@ def _label(entry: _Annotation, category: int) -> Label:
         outline=_polygons(entry.segmentation),
         group=entry.group_id,
         track=track,
-        area=_own_area(entry),
         score=entry.score,
+        attributes=given,
     )
+    if not entry.segmentation:
+        label = turned_as_told(label)
+    return replace(label, area=_own_area(entry.area, label.box))
 
 
-def _own_area(entry: _Annotation) -> float | None:
+def _own_area(stated: float | None, box: Corners) -> float | None:
     """The stated area, unless it is the box's."""
-    _, _, width, height = entry.bbox
-    if entry.area is None or math.isclose(entry.area, width * height, rel_tol=1e-6, abs_tol=1e-6):
+    _, _, width, height = _left_top_sides(box)
+    if stated is None or math.isclose(stated, width * height, rel_tol=1e-6, abs_tol=1e-6):
         return None
-    return entry.area
+    return stated
 
 
 def _polygons(segmentation: object) -> tuple[Polygon, ...] | None:

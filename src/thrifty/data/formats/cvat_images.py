@@ -1,8 +1,9 @@
 """CVAT for images 1.1 (https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/): an XML file of images.
 
 Boxes, and polygons with the box around them, are read; so are ellipses, as the boxes around them. Rotated boxes become
-outlines. Frames of a video task are called after the video that the file names as its source. CVAT marks occlusion and
-groups; it has no place for ids of boxes, ignore regions or crowds. Who drew a shape (`source`) is not read.
+outlines. Frames of a video task are called after the video that the file names as its source. In a project's export CVAT
+numbers the frames of its tasks one after the other, so a video is refused there unless its task comes first. CVAT marks
+occlusion and groups; it has no place for ids of boxes, ignore regions or crowds. Who drew a shape (`source`) is not read.
 
 Datumaro 1.13 gives the same boxes, but cannot read a file without its pictures, drops ellipses without a word, leaves labels
 that the file does not list without a class, and rounds what it writes to 0.01 pixels.
@@ -11,20 +12,20 @@ that the file does not list without a class, and rounds what it writes to 0.01 p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from thrifty.data.dataset import Category, Dataset, Label, LabelledImage
 from thrifty.data.formats import cvat
+from thrifty.data.formats.cvat_task import is_video, sources_in
 from thrifty.data.formats.file_names import check_names, read_name
 from thrifty.data.formats.format import Format, Losses, Trait, Written
 from thrifty.data.formats.guard import bad, elements, whole
 from thrifty.data.formats.outlines import keep_single_polygons
 from thrifty.data.formats.recognition import xml_tags
 from thrifty.data.formats.sizes import Sizes, known_size
-from thrifty.data.video import VIDEOS
 
 _HOLDS = frozenset(
     {
@@ -56,16 +57,17 @@ def read(path: Path, sizes: Sizes) -> Dataset:
     names = cvat.Names()
     unread: Counter[str] = Counter()
     images: list[LabelledImage] = []
-    source, known = "", False
+    sources: Mapping[str, str] = {}
+    known = False
     for element in elements(path, frozenset({"meta", "image", "track"})):
         if element.tag == "track":
             cvat.refuse_other(path, "video")
         known = True
         if element.tag == "meta":
             names.add_listed(element)
-            source = next((entry.text or "" for entry in element.iter("source")), "")
+            sources = sources_in(element, path)
         else:
-            images.append(_image(element, source, names, sizes, path, unread))
+            images.append(_image(element, sources, names, sizes, path, unread))
     if not known:
         bad(path, "holds neither <meta> nor <image>", "check that it is CVAT's")
     return Dataset(tuple(map(Category, names.numbers)), tuple(images), dict(unread))
@@ -73,7 +75,7 @@ def read(path: Path, sizes: Sizes) -> Dataset:
 
 def _image(
     element: Element,
-    source: str,
+    sources: Mapping[str, str],
     names: cvat.Names,
     sizes: Sizes,
     path: Path,
@@ -84,7 +86,8 @@ def _image(
         bad(path, "an <image> has no name", "name its file")
     name = read_name(given, path)
     number = whole(element.get("id"), path, f"{name}: id") if element.get("id") else None
-    if Path(source).suffix.lower() in VIDEOS and number is not None:
+    source = sources.get(element.get("task_id", ""), sources.get("", ""))
+    if is_video(source) and number is not None:
         name = f"{read_name(source, path)}#{number}"
     width, height = _size(element, name, sizes, path)
     return LabelledImage(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 from xml.etree.ElementTree import Element
 
 from thrifty.data.dataset import Dataset, LabelledImage
 from thrifty.data.formats import cvat
 from thrifty.data.formats.file_names import check_names, fault, read_name
-from thrifty.data.formats.guard import bad, whole
+from thrifty.data.formats.guard import bad, elements, whole
 from thrifty.data.formats.keyframes import LAST_FRAME, Filling
 from thrifty.data.formats.sizes import known_size
 from thrifty.data.video import VIDEOS
@@ -25,7 +26,7 @@ _LISTED = "listed_frames"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A video task.
+    """A task, of a video or of pictures.
 
     Attributes:
         video: Name of the video; of the task where no source is named.
@@ -33,6 +34,8 @@ class Task:
         step: From one frame of the task to the next.
         last: Number of the last frame of the task; `None` if nobody tells.
         size: Width and height of all frames, if the file says.
+        pictures: Whether the frames are pictures, numbered in their order, and none of a video.
+        named: Whether the file names what the frames were taken from, which exports of jobs do not.
     """
 
     video: str
@@ -40,6 +43,13 @@ class Task:
     step: int = 1
     last: int | None = None
     size: tuple[int, int] | None = None
+    pictures: bool = False
+    named: bool = True
+
+
+def is_video(name: str) -> bool:
+    """Whether a source is a video by its name."""
+    return Path(name).suffix.lower() in VIDEOS
 
 
 def frame_names(video: str, frames: Iterable[int]) -> list[str]:
@@ -48,25 +58,59 @@ def frame_names(video: str, frames: Iterable[int]) -> list[str]:
     >>> frame_names("a.mp4", [12]), frame_names("a", [12])
     (['a.mp4#12'], ['frame_000012'])
     """
-    is_video = Path(video).suffix.lower() in VIDEOS
-    return [f"{video}#{frame}" if is_video else f"frame_{frame:06d}" for frame in frames]
+    named = is_video(video)
+    return [f"{video}#{frame}" if named else f"frame_{frame:06d}" for frame in frames]
 
 
-def tasks_of(meta: Element, path: Path, filling: Filling) -> dict[str, Task]:
-    """The tasks of a file by their id: one, or all of a project.
+def task_in(meta: Element, path: Path, filling: Filling) -> Task:
+    """The task that a file is of.
 
     Raises:
-        DataError: A number is none, or claims more frames than there can be.
+        DataError: It is of several, a number is none, or there are more frames claimed than there can be.
     """
-    project = meta.find("project")
-    nodes = project.findall("tasks/task") if project is not None else []
-    single = next((node for node in map(meta.find, ("task", "job")) if node is not None), meta)
-    tasks = {
-        (node.findtext("id") or "").strip(): _task(node, meta, path) for node in nodes or [single]
-    }
-    for task in tasks.values():
-        filling.claim(len(task.frames))
-    return tasks
+    tasks = meta.findall(_OF_PROJECT)
+    if len(tasks) > 1:
+        _refuse_several(path)
+    given = (*tasks, meta.find("task"), meta.find("job"))
+    task = _task(next((node for node in given if node is not None), meta), meta, path)
+    filling.claim(len(task.frames))
+    return task
+
+
+def read_head(path: Path) -> Task:
+    """The task that a file is of, whatever follows its head. Raises as `task_in`."""
+    meta = next(elements(path, frozenset({"meta"})), None)
+    if meta is None:
+        bad(path, "holds no <meta>", "check that it is CVAT's")
+    return task_in(meta, path, Filling(path))
+
+
+def sources_in(meta: Element, path: Path) -> Mapping[str, str]:
+    """What the images of a file were taken from, by the ids of their tasks; by "" where the file is of one.
+
+    Raises:
+        DataError: Frames of a video are numbered as nobody can tell.
+    """
+    tasks = meta.findall(_OF_PROJECT)
+    if len(tasks) < 2:
+        return {"": next((entry.text or "" for entry in meta.iter("source")), "")}
+    sources = [task.findtext("source") or "" for task in tasks]
+    if any(map(is_video, sources[1:])):
+        _refuse_several(path)
+    ids = ((task.findtext("id") or "").strip() for task in tasks)
+    return dict(zip(ids, sources, strict=True))
+
+
+_OF_PROJECT = "project/tasks/task"
+
+
+def _refuse_several(path: Path) -> NoReturn:
+    # A frame's number begins where those of the tasks before it end, but for tasks of another subset.
+    bad(
+        path,
+        "is of several tasks of a project, whose frames CVAT numbers one after the other",
+        "export each task on its own",
+    )
 
 
 def _task(node: Element, meta: Element, path: Path) -> Task:
@@ -74,6 +118,8 @@ def _task(node: Element, meta: Element, path: Path) -> Task:
     title = node.findtext("name") or ""
     start, stop = _frame(node, "start_frame", path), _frame(node, "stop_frame", path)
     count = _frame(node, "size", path)
+    size = _size(node, path) or _size(meta, path)
+    mode = (node.findtext("mode") or "").strip()
     step = _step(node.findtext("frame_filter") or "", path)
     first = start or 0
     if stop is None and count is not None:
@@ -83,7 +129,10 @@ def _task(node: Element, meta: Element, path: Path) -> Task:
         frames=_listed(meta, path) or range(first, -1 if stop is None else stop + 1, step),
         step=step,
         last=stop,
-        size=_size(node, path) or _size(meta, path),
+        size=size,
+        # CVAT tells the size of all frames where they are a video's.
+        pictures=not source and (mode == "annotation" if mode else size is None),
+        named=bool(source) or is_video(title),
     )
 
 

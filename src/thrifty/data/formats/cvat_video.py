@@ -7,11 +7,12 @@ next.
 
 CVAT writes the shapes of all frames, but reads key frames only and fills in the rest. So do we where frames are missing:
 between two key frames linearly, and after the last up to the end of the task unless the object is outside there. That is
-done for boxes and ellipses, within the bounds that `keyframes` sets. What we write consists of key frames, and says that an
-object is outside where it has no box.
+done for boxes and ellipses, within the bounds that `keyframes` sets, but for tracks that are a single shape of one frame, see
+`_is_single`. What we write consists of key frames, and says that an object is outside where it has no box.
 
 CVAT cannot say which frames of a task are in a data set. Where some are missing we list those that are in an element of
-our own, `<meta><listed_frames>`, which CVAT ignores. A CVAT task is one video.
+our own, `<meta><listed_frames>`, which CVAT ignores. A CVAT task is one video. A project's export is read if it is of one task:
+CVAT numbers the frames of several one after the other.
 
 Datumaro 1.13 gives the same boxes, but those that are outside too; it gives no frame without boxes, fills in none, and
 does not say which video it is.
@@ -23,6 +24,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -32,7 +34,7 @@ from thrifty.data.formats.cvat_task import (
     Task,
     frame_names,
     frame_number,
-    tasks_of,
+    task_in,
 )
 from thrifty.data.formats.cvat_video_writer import adapt, write
 from thrifty.data.formats.format import Format, Trait
@@ -93,57 +95,52 @@ class _File:
         self.names = cvat.Names()
         self.unread: Counter[str] = Counter()
         self._path = path
-        self._tasks: dict[str, Task] = {}
-        self._labels: dict[str, dict[int, list[Label]]] = defaultdict(lambda: defaultdict(list))
+        self._labels: dict[int, list[Label]] = defaultdict(list)
         self._filling = Filling(path)
+        task: Task | None = None
         for element in elements(path, frozenset({"meta", "image", "track"})):
             if element.tag == "meta":
                 self.names.add_listed(element)
-                self._tasks = tasks_of(element, path, self._filling)
+                task = task_in(element, path, self._filling)
             elif element.tag == "image":
                 cvat.refuse_other(path, "images")
             else:
-                self._add(element)
-        if not self._tasks:
+                self._add(element, task)
+        if task is None:
             bad(path, "holds no <meta>", "check that it is CVAT's")
+        self._task = task
 
     def images(self, sizes: Sizes) -> Iterator[LabelledImage]:
-        for key, task in self._tasks.items():
-            labels = self._labels[key]
-            frames = sorted({*task.frames, *labels})
-            names = frame_names(task.video, frames)
-            size = task.size or (sizes.of(names[0], self._path.parent) if names else None)
-            width, height = size or (None, None)
-            for frame, name in zip(frames, names, strict=True):
-                yield LabelledImage(
-                    name=name,
-                    width=width,
-                    height=height,
-                    labels=tuple(labels.get(frame, ())),
-                    video=task.video,
-                    frame=frame,
-                )
+        task = self._task
+        frames = sorted({*task.frames, *self._labels})
+        names = frame_names("" if task.pictures else task.video, frames)
+        size = task.size or (sizes.of(names[0], self._path.parent) if names else None)
+        width, height = size or (None, None)
+        for frame, name in zip(frames, names, strict=True):
+            yield LabelledImage(
+                name=name,
+                width=width,
+                height=height,
+                labels=tuple(self._labels.get(frame, ())),
+                video=task.video,
+                frame=frame,
+            )
 
-    def _add(self, element: Element) -> None:
+    def _add(self, element: Element, task: Task | None) -> None:
         number = element.get("id", "")
         where = f"track {number[:40]!r}"
+        if task is None:
+            bad(self._path, f"{where} is of no task that <meta> names", "export it again")
         category = self.names.of(element, self._path, where)
         group = cvat.group(element, self._path, where)
         track: Identifier = int(number) if _NUMBER.fullmatch(number) else number
-        key, task = self._task_of(element, where)
         drawn = sorted(self._drawn(element, where), key=lambda entry: entry.frame)
+        single = _is_single(drawn, task)
         for entry, after in with_next(drawn):
             if not entry.outside:
-                for frame, shape in self._shapes(entry, after, task, where):
-                    self._labels[key][frame].append(shape.label(category, group, track))
-
-    def _task_of(self, element: Element, where: str) -> tuple[str, Task]:
-        key = element.get("task_id", "")
-        if key in self._tasks:
-            return key, self._tasks[key]
-        if len(self._tasks) != 1:
-            bad(self._path, f"{where} is of no task that <meta> names", "export it again")
-        return next(iter(self._tasks.items()))
+                shapes = self._shapes(entry, after, task, where)
+                for frame, shape in islice(shapes, 1 if single else None):
+                    self._labels[frame].append(shape.label(category, group, track))
 
     def _drawn(self, element: Element, where: str) -> Iterator[_Drawn]:
         for child, shape in cvat.shapes(element, self._path, where, self.unread):
@@ -157,7 +154,7 @@ class _File:
     def _shapes(
         self, entry: _Drawn, after: _Drawn | None, task: Task, where: str
     ) -> Iterator[tuple[int, cvat.Shape]]:
-        """What is drawn, and what is filled in up to the next."""
+        """What is drawn, and then what is filled in up to the next."""
         yield entry.frame, entry.shape
         if after is None and task.last is not None and entry.key:
             for frame in self._filling.frames(entry.frame, task.last + 1, task.step, where):
@@ -173,6 +170,17 @@ class _File:
             share = (frame - entry.frame) / (after.frame - entry.frame)
             values = blend(one.values, _turned_least(one.values, other.values), share)
             yield frame, replace(one, values=values)
+
+
+def _is_single(drawn: Sequence[_Drawn], task: Task) -> bool:
+    """Whether a track is a shape on one frame alone.
+
+    CVAT writes such a shape as a track that ends on the next frame, but does not end it where that is the last one. Of its
+    tracks it writes all frames, and we end them.
+    """
+    if task.pictures:
+        return sum(not entry.outside for entry in drawn) == 1
+    return len(drawn) == 1 and task.last is not None and drawn[0].frame + task.step >= task.last
 
 
 def _turned_least(one: Sequence[float], other: Sequence[float]) -> tuple[float, ...]:

@@ -61,6 +61,34 @@ def box_or_turned(
     return bounds([corners]), (corners,)
 
 
+def turned_as_told(label: Label) -> Label:
+    """The upright box around a rectangle that is turned clockwise about its centre by its attribute `rotation`, in degrees.
+
+    So CVAT writes turned rectangles in formats that have none. Anything else of that name is an attribute.
+    """
+    degrees = _degrees(label.attributes.get(_ROTATION))
+    if label.outline is not None or degrees % 360 == 0:
+        return label
+    left, top, right, bottom = label.box
+    box, outline = box_or_turned(label.box, degrees, ((left + right) / 2, (top + bottom) / 2))
+    attributes = {name: value for name, value in label.attributes.items() if name != _ROTATION}
+    return replace(label, box=box, outline=outline, attributes=attributes)
+
+
+_ROTATION = "rotation"
+
+
+def _degrees(value: object) -> float:
+    """A finite number, as it is or as a text; 0 for everything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return 0.0
+    try:
+        degrees = float(value)
+    except (ValueError, OverflowError):
+        return 0.0
+    return degrees if math.isfinite(degrees) else 0.0
+
+
 def around_ellipse(
     centre: tuple[float, float], radii: tuple[float, float], degrees: float
 ) -> Corners:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from thrifty.data.dataset import (
@@ -97,12 +97,11 @@ def _images(
     for image in images:
         if Trait.STILLS not in into.holds and (image.video is None or image.frame is None):
             losses[Trait.STILLS] += 1
-        elif Trait.EMPTY_IMAGES not in into.holds and not image.labels:
+            continue
+        labels = tuple(_labels(image.labels, names, into, losses))
+        if Trait.EMPTY_IMAGES not in into.holds and not labels:
             losses[Trait.EMPTY_IMAGES] += 1
         else:
-            labels = tuple(
-                _label(label, names[label.category], into, losses) for label in image.labels
-            )
             yield replace(_image(image, into, losses), labels=labels)
 
 
@@ -128,8 +127,6 @@ def _image(image: LabelledImage, into: Format, losses: Losses) -> LabelledImage:
 
 _PLAIN = (
     (Trait.LABEL_IDS, "id", None),
-    (Trait.IGNORE, "ignore", False),
-    (Trait.CROWD, "crowd", False),
     (Trait.OCCLUSION, "occlusion", 0),
     (Trait.TRUNCATION, "truncation", 0.0),
     (Trait.VISIBLE, "visible", None),
@@ -143,17 +140,37 @@ _PLAIN = (
 """Traits that go with one field of a label, and what the field says where there is nothing to say."""
 
 
-def _label(label: Label, name: str, into: Format, losses: Losses) -> Label:
-    holds = into.holds
+def _labels(
+    labels: Iterable[Label], names: Sequence[str], into: Format, losses: Losses
+) -> Iterator[Label]:
+    for label in labels:
+        marked = _marked(label, names[label.category], into, losses)
+        # Without its mark, a region would be read as an object.
+        if label.counts or not marked.counts:
+            yield _label(marked, into.holds, losses)
+
+
+def _marked(label: Label, name: str, into: Format, losses: Losses) -> Label:
+    """With the marks that the format has a place for, or that a class has by its name.
+
+    A crowd becomes an ignore region where there is a place for those alone: neither counts.
+    """
+    ignore = label.ignore if Trait.IGNORE in into.holds else name in into.ignored
+    crowd = label.crowd if Trait.CROWD in into.holds else name in into.crowds
+    losses[Trait.IGNORE] += label.ignore and not ignore
+    if label.crowd and not crowd:
+        losses[Trait.CROWD] += 1
+        ignore = ignore or Trait.IGNORE in into.holds
+    return replace(label, ignore=ignore, crowd=crowd)
+
+
+def _label(label: Label, holds: frozenset[Trait], losses: Losses) -> Label:
     changes: dict[str, object] = {}
-    meant = {"ignore": name in into.ignored, "crowd": name in into.crowds}
     if label.visible is not None and label.visibility is None and Trait.VISIBLE not in holds:
         changes["visibility"] = _share(label.visible, label.box)
         label = replace(label, visibility=_share(label.visible, label.box))
     for trait, field, nothing in _PLAIN:
-        if trait not in holds and meant.get(field):
-            changes[field] = True
-        elif trait not in holds and getattr(label, field) != nothing:
+        if trait not in holds and getattr(label, field) != nothing:
             losses[trait] += 1
             changes[field] = nothing
     if label.occlusion > 1 and Trait.OCCLUSION in holds and Trait.OCCLUSION_LEVELS not in holds:

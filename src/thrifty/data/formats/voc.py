@@ -1,10 +1,11 @@
 """Pascal VOC (http://host.robots.ox.ac.uk/pascal/VOC/): a folder with one XML file an image below `Annotations`.
 
 Boxes are 1-based and inclusive: `xmin` and `ymin` are one more than ours, `xmax` and `ymax` the same. `difficult` objects
-are ignore regions. `labelmap.txt` lists the classes as CVAT and Datumaro have it; there the black class `background` is the
-ground of masks and none of objects. A `filename` without folders is taken to lie in the folder that its XML file lies in.
-Label files are called after pictures without their suffix, and where that would give two the same name, with it.
-The list of images in `ImageSets` is written, since others ask for it, and not read.
+are ignore regions. A number as the attribute `rotation` turns the box, as in CVAT's files. `labelmap.txt` lists the classes
+as CVAT and Datumaro have it; there the black class `background` is the ground of masks and none of objects. A `filename`
+without folders is taken to lie in the folder that its XML file lies in. Label files are called after pictures without their
+suffix, and where that would give two the same name, with it. The list of images in `ImageSets` is written, since others ask
+for it, and not read.
 
 Datumaro 1.13 reads no set without the lists in `ImageSets`, takes `xmin` for 0-based unless told otherwise, refuses classes
 that are none of VOC's twenty where no `labelmap.txt` lists them, and rounds coordinates to 0.01 pixels.
@@ -24,6 +25,7 @@ from thrifty.data.formats.cvat import text
 from thrifty.data.formats.file_names import check_names, distinct_stems, read_name
 from thrifty.data.formats.format import Format, Trait, Written
 from thrifty.data.formats.guard import bad, elements, lines, number, require_file, whole
+from thrifty.data.formats.outlines import turned_as_told
 from thrifty.data.formats.recognition import below, xml_tags
 from thrifty.data.formats.sizes import Sizes
 from thrifty.data.formats.texts import class_lines, number_text
@@ -154,7 +156,7 @@ def _label(
         key: _flag(element.findtext(key), path, f"{where}: {key}")
         for key in ("difficult", "occluded", "truncated")
     }
-    return Label(
+    label = Label(
         box=(left - 1, top - 1, right, bottom),
         category=names.setdefault(name, len(names)),
         ignore=flags["difficult"] > 0,
@@ -162,6 +164,7 @@ def _label(
         truncation=min(1.0, flags["truncated"]),
         attributes=_attributes(element),
     )
+    return turned_as_told(label)
 
 
 def _flag(given: str | None, path: Path, where: str) -> float:
