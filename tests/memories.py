@@ -52,7 +52,7 @@ class Server:
 
     def url(self, folder: Path) -> str:
         """A database of its own for a folder, made if missing."""
-        name = "p" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        name = _name(folder)
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
             if known.fetchone() is None:
@@ -62,6 +62,12 @@ class Server:
     def at(self, folder: Path) -> Holder:
         """The database of the project in a folder."""
         return PostgresDatabase(self.url(folder))
+
+    def cut(self, folder: Path) -> None:
+        """End all connections to the database of a folder, as a server does that is restarted."""
+        ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(ending, [_name(folder)])
 
     def _url(self, name: str) -> str:
         return f"postgresql://thrifty@127.0.0.1:{self.port}/{name}"
@@ -89,6 +95,10 @@ class Server:
 
     def _control(self, *words: str | Path) -> None:
         _call([*_owner(), _programs() / "pg_ctl", "-D", self.folder / "data", *words])
+
+
+def _name(folder: Path) -> str:
+    return "p" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
 
 
 @contextmanager

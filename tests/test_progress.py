@@ -38,6 +38,17 @@ def test_what_a_worker_relays_arrives_whole() -> None:
     assert shown.closed == ["scoring"]
 
 
+def test_a_bar_whose_beginning_was_lost_is_not_shown() -> None:
+    messages, shown = queue(), Shown()
+    messages.put(Message((1, 0), units=4))
+    messages.put(Message((1, 0), closed=True))
+    with Relay(messages)("scoring", 1, "frames") as step:
+        step()
+    messages.put(None)
+    listen(messages, shown)
+    assert shown.units == {"scoring": 1}
+
+
 def test_bars_of_different_workers_do_not_mix() -> None:
     messages, shown = queue(), Shown()
     for message in (

@@ -1,9 +1,13 @@
 """A pool looked at by any strategy, and what is chosen from it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -14,8 +18,10 @@ from thrifty.config import ChoiceSettings, ChoosingSection, DetectorSection
 from thrifty.data.pool import Pool
 from thrifty.detectors.checked import CheckedDetector
 from thrifty.detectors.paper import PaperDetector, make_network
-from thrifty.errors import CapabilityError, RecipeError, RunError
-from thrifty.scored_pool import Looking, Scoring, score_pool
+from thrifty.engine.ray_cluster import Cluster
+from thrifty.errors import CapabilityError, RecipeError, RunError, ScoreError
+from thrifty import scored_pool
+from thrifty.scored_pool import Looking, Scoring, on_cluster, score_pool
 from thrifty.selected_pool import select_frames
 from thrifty.selection.budget import Budget
 from thrifty.store.choice_file import Earlier
@@ -131,6 +137,45 @@ def test_boxes_alone_are_enough_for_who_looks_at_boxes(tiny: TinyData, tmp_path:
     ):
         seen(tiny, tmp_path / "other.parquet", looking("divergence"), boxes)
     assert not (tmp_path / "other.parquet").exists()
+
+
+def test_a_score_that_is_not_finite_names_its_own_frame(tiny: TinyData, tmp_path: Path) -> None:
+    by = looking("divergence")
+    frames = seen(tiny, tmp_path / "seen.parquet", by, Small())
+    scores = frames.scores.copy()
+    scores[7] = np.nan
+    broken = ScoredFrames(
+        frames.table.set_column(
+            frames.table.column_names.index("score"), "score", pa.array(scores)
+        ),
+        frames.pooled,
+    )
+    wrong = rf"^frame {frames.records()[7].id}: score is nan"
+    with pytest.raises(ScoreError, match=wrong):
+        select_frames(broken, 3, by)
+    with pytest.raises(ScoreError, match=wrong):
+        by.strategy.decide(
+            broken.records(), {"score": scores}, Budget(3), Labelled(), np.random.default_rng(0)
+        )
+
+
+@pytest.mark.parametrize(
+    ("gpus", "batch", "most"), [(True, None, 32), (False, None, 4), (True, 7, 7)]
+)
+def test_a_cluster_sees_as_many_frames_at_once_as_suit_its_devices(
+    tiny: TinyData, monkeypatch: pytest.MonkeyPatch, gpus: bool, batch: int | None, most: int
+) -> None:
+    """Whatever device the command itself has."""
+    batches: list[int] = []
+
+    def map_parts(*told: Any) -> Iterator[Any]:
+        batches.append(told[4])
+        return iter(())
+
+    monkeypatch.setattr(scored_pool, "map_parts", map_parts)
+    scoring = Scoring(Pool(tiny.video), None, looking("random"), "cpu", batch)
+    on_cluster(Cluster(1, gpus))(scoring)((), Event())
+    assert batches == [most]
 
 
 def test_what_does_not_fit_is_said_before_any_work(tiny: TinyData, tmp_path: Path) -> None:

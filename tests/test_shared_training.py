@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.tiny import TinyData
+from thrifty import shared_training
 from thrifty.config import DetectorSection, FilesSource, TrainingSection
 from thrifty.data.frames import CachedFrames, FrameLoader
 from thrifty.data.sources import open_source
 from thrifty.detectors.dropout import drop_channels, part_of_batch
 from thrifty.detectors.targets import Asked
 from thrifty.engine.ray_cluster import joined
-from thrifty.errors import TrainingError
+from thrifty.errors import RunError, TrainingError
 from thrifty.progress import ignore
-from thrifty.shared_training import fit_together
+from thrifty.shared_training import SharedLearner, fit_together
 from thrifty.training import Example, Plan, lessons, make_learner, steps_of, train
 from thrifty.types import Frame, Record
 
@@ -136,6 +138,45 @@ def test_what_cannot_be_learned_is_told_at_once(nodes: Any, course: Course) -> N
         fit_together(cluster, small, course.frames, course.examples)
     with pytest.raises(TrainingError, match="there are no labelled frames"):
         fit_together(cluster, course.plan, course.frames, [])
+
+
+def test_a_cluster_without_room_for_all_is_given_up(
+    nodes: Any, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three workers on two cores; Ray Train by itself would ask for room for ever."""
+    monkeypatch.setattr(shared_training, "_STARTS", 2)
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1")
+    with (
+        joined(nodes.address, 3) as cluster,
+        pytest.raises(RunError, match="^the Ray cluster: has had no room for 3 workers at once"),
+    ):
+        fit_together(cluster, course.plan, course.frames, course.examples)
+
+
+class OnGpu(torch.nn.Module):
+    """Says that its weights are on a GPU."""
+
+    def parameters(self, recurse: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002 - as torch's
+        return iter([SimpleNamespace(device=torch.device("cuda", 1))])
+
+
+def test_dropout_on_a_gpu_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It draws from the GPU's own generator, which stands elsewhere in a process that takes up a training."""
+    place = torch.device("cuda", 1)
+    there = {place: torch.arange(16, dtype=torch.uint8)}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", there.get)
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: there.update({device: state})
+    )
+    nothing = SimpleNamespace(state_dict=dict, load_state_dict=lambda _state: None)
+    learner = SharedLearner(None, OnGpu(), nothing, nothing, losses=[])  # type: ignore[arg-type]
+    torch.manual_seed(4)
+    state = shared_training._unpacked(shared_training._packed(learner.state()))
+    expected = torch.rand(3)
+    there.clear()
+    learner.load(state)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(there[place], torch.arange(16, dtype=torch.uint8))
 
 
 def test_dropout_of_parts_is_that_of_the_whole() -> None:

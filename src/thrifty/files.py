@@ -57,7 +57,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def replace_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Put a folder in place whole: written aside, then renamed; nothing is left if that fails.
+    """Put a folder in place whole: written aside, flushed to the disk and renamed; nothing is left if that fails.
 
     Args:
         path: Where it goes; its parent must exist. An empty folder there is replaced.
@@ -76,6 +76,8 @@ def replace_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
         for name, content in files:
             _write_below(aside, name, content)
         aside.chmod(0o755)
+        # All at once: of many thousand pictures, each by itself would take ten times as long as writing it.
+        os.sync()
         aside.replace(path)
         _flush_folder(path.parent)
     except BaseException:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from multiprocessing.queues import Queue
 from typing import Protocol
 
 _EVERY = 0.2
@@ -63,6 +62,14 @@ class Puts(Protocol):
         ...
 
 
+class Gives(Protocol):
+    """Where messages come from."""
+
+    def get(self) -> Message | None:
+        """Wait for the next; `None` if there will be none any more."""
+        ...
+
+
 class Relay:
     """A `Progress` for worker processes: tells the main process, a few times a second at most.
 
@@ -94,7 +101,7 @@ class Relay:
         self._messages.put(Message(bar, units=held, closed=True))
 
 
-def listen(messages: Queue[Message | None], progress: Progress) -> None:
+def listen(messages: Gives, progress: Progress) -> None:
     """Show what workers relay, until `None` arrives.
 
     Where it cannot be shown any more (a closed pipe, a full disk under the log), messages are still taken, because
@@ -118,7 +125,9 @@ def _show(
         step = stack.enter_context(progress(message.what, message.total, message.unit))
         open_bars[message.bar] = (stack, step)
         return
-    stack, step = open_bars[message.bar]
-    step(message.units)
+    if message.bar not in open_bars:
+        # What opened it was lost on its way.
+        return
+    open_bars[message.bar][1](message.units)
     if message.closed:
         open_bars.pop(message.bar)[0].close()

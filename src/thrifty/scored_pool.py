@@ -17,7 +17,7 @@ from thrifty.data.pool import Broken, Done, Pool
 from thrifty.detectors.catalogue import DetectorSource
 from thrifty.detectors.checked import CheckedDetector, full_name
 from thrifty.detectors.viewing import look, nothing
-from thrifty.engine.local import BATCH, map_pool
+from thrifty.engine.local import map_pool, usual_batch
 from thrifty.engine.ray_cluster import Cluster
 from thrifty.engine.ray_map import map_parts
 from thrifty.errors import CapabilityError, DataError, FrameError, RunError, ScoreError
@@ -126,7 +126,7 @@ class Scoring:
         detector: Asked about each; `None` where nobody needs to be asked.
         looking: What is kept of what it says.
         device: `cpu` or `cuda`.
-        batch: Most frames that the detector sees at once.
+        batch: Most frames that the detector sees at once; as many as suit the device if left out.
         save_every: Seconds after which scores are safe on disk, as `ScoreFile`.
     """
 
@@ -134,8 +134,13 @@ class Scoring:
     detector: DetectorSource | None
     looking: Looking
     device: str = "cpu"
-    batch: int = BATCH
+    batch: int | None = None
     save_every: float = SHARD_SECONDS
+
+    @property
+    def at_once(self) -> int:
+        """Most frames that the detector sees at once, on the device that it is on."""
+        return self.batch or usual_batch(self.device)
 
     @property
     def job(self) -> dict[str, str]:
@@ -218,7 +223,7 @@ def here(scoring: Scoring) -> Scored:
 
     def scored(done: Iterable[Done], stop: threading.Event) -> Generator[Result]:
         stream = asked.large_enough(scoring.pool.stream(done))
-        return map_pool(asked.ask, asked.finish, stream, scoring.batch, stop)
+        return map_pool(asked.ask, asked.finish, stream, scoring.at_once, stop)
 
     return scored
 
@@ -235,7 +240,7 @@ def on_cluster(cluster: Cluster) -> Engine:
         begin = partial(_asked_elsewhere, moved, scoring.job["detector"])
 
         def scored(done: Iterable[Done], stop: threading.Event) -> Generator[Result]:
-            return map_parts(cluster, pool.parts(done), pool.read, begin, scoring.batch, stop)
+            return map_parts(cluster, pool.parts(done), pool.read, begin, moved.at_once, stop)
 
         return scored
 

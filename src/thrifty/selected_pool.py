@@ -13,7 +13,7 @@ from thrifty.scoring.smoothing import smooth
 from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, choose_among
 from thrifty.selection.closeness import Candidates, Rule
-from thrifty.selection.ranking import why_ranked
+from thrifty.selection.ranking import check_finite, why_ranked
 from thrifty.store.choice_file import ChosenRow, Earlier
 from thrifty.store.scored_frames import ScoredFrames
 from thrifty.strategies.catalogue import surroundings
@@ -132,6 +132,7 @@ def _ranked(
     numbers: dict[str, int] = {}
     timeline, before = left.timeline(numbers), earlier.timeline(numbers)
     scores = left.scores
+    check_finite(left.ids, scores)
     smoothed = smooth(scores, timeline, pipeline.weights)
     known = Candidates(earlier.ids, before)
     candidates = Candidates(left.ids, timeline)

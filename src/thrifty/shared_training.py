@@ -22,7 +22,14 @@ from thrifty.data.frames import CachedFrames, FrameLoader
 from thrifty.detectors.dropout import part_of_batch
 from thrifty.detectors.paper import Weights
 from thrifty.detectors.trainable import Staged, Trainable
-from thrifty.engine.ray_cluster import Cluster, first_line, need_ray
+from thrifty.engine.ray_cluster import (
+    ROOM,
+    Cluster,
+    beside_driver,
+    first_line,
+    need_ray,
+    no_room,
+)
 from thrifty.errors import CapabilityError, RunError, ThriftyError, TrainingError
 from thrifty.progress import Progress, silent
 from thrifty.training import (
@@ -39,6 +46,8 @@ from thrifty.training import (
 
 _FAILURES = 5
 """Times that a training is taken up again after somebody died."""
+_STARTS = round(ROOM / 60)
+"""Times in all that Ray Train tries, for a minute each, to find room for all workers."""
 _ASKED = 0.5
 """Seconds between two questions how far it is."""
 EVERY = 50
@@ -101,7 +110,7 @@ def fit_together(
     Raises:
         TrainingError: As `fit`; or a batch is smaller than the cluster.
         FrameError: As `fit`.
-        RunError: Workers die again and again.
+        RunError: Workers die again and again, or the cluster has no room for all of them.
         CapabilityError: Ray Train is not installed.
     """
     if not examples:
@@ -114,9 +123,7 @@ def fit_together(
     ray, train_api = need_ray(), _need_train()
     steps = steps_of(plan, examples, earlier)
     device = "cuda" if cluster.gpus else "cpu"
-    # It must outlive whoever trains, so it is here, where nothing is worth anything once this process is gone.
-    beside = _node_of(ray.get_runtime_context().get_node_id())
-    watch = ray.remote(num_cpus=0, scheduling_strategy=beside)(_Watch).remote()
+    watch = ray.remote(num_cpus=0, scheduling_strategy=beside_driver())(_Watch).remote()
     task = Task(replace(plan, device=device), frames, examples, earlier, start, every, watch)
     with tempfile.TemporaryDirectory(prefix="thrifty-") as temporary:
         trainer = train_api.torch.TorchTrainer(
@@ -128,7 +135,9 @@ def fit_together(
             run_config=train_api.RunConfig(
                 name="training",
                 storage_path=temporary,
-                failure_config=train_api.FailureConfig(max_failures=_FAILURES),
+                failure_config=train_api.FailureConfig(
+                    max_failures=_FAILURES, controller_failure_limit=_STARTS - 1
+                ),
             ),
         )
         state: dict[str, Any] = {}
@@ -141,11 +150,7 @@ def fit_together(
             except Exception as error:
                 fatal = _last_words(watch, ray)
                 if fatal is None:
-                    reason = first_line(error)
-                    raise RunError(
-                        f"training on the Ray cluster: failed, as often as it was taken up again ({reason}); see whether memory "
-                        "suffices, and run the same command again"
-                    ) from error
+                    raise _given_up(error, cluster.workers) from error
     if fatal is not None:
         raise fatal
     return state["network"], state["losses"]
@@ -226,6 +231,17 @@ class _Watch:
     def fatal(self) -> ThriftyError | None:
         """It, if there is any."""
         return self._fatal
+
+
+def _given_up(error: Exception, workers: int) -> RunError:
+    # What kept Ray Train from starting workers it tells as the cause of an error of its own.
+    cause = getattr(error, "controller_failure", error)
+    if type(cause).__name__ == "WorkerGroupStartupTimeoutError":
+        return no_room(f"{workers} workers at once")
+    return RunError(
+        f"training on the Ray cluster: failed, as often as it was taken up again ({first_line(cause)}); see whether memory "
+        "suffices, and run the same command again"
+    )
 
 
 def _last_words(watch: Any, ray: Any) -> ThriftyError | None:  # noqa: ANN401 - Ray states no types
@@ -330,9 +346,14 @@ class SharedLearner(Learner):
             losses=[],
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and where dropout is drawn."""
+        return next(self.network.parameters()).device
+
     def gradients(self, batch: Batch) -> Tensor:
         """The loss of the whole batch, whose gradients are left with the weights."""
-        device = next(self.network.parameters()).device
+        device = self.device
         whole = len(batch.drawn)
         first, last = (whole * number // self.workers for number in (self.rank, self.rank + 1))
         # A last batch may have fewer pictures than there are processes; who has none learns nothing from the first.
@@ -354,11 +375,15 @@ class SharedLearner(Learner):
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on."""
+        device = self.device
         return {
             "network": weights_of(self),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "chance": torch.get_rng_state(),
+            "chance of the GPU": torch.cuda.get_rng_state(device)
+            if device.type == "cuda"
+            else None,
             "losses": self.losses,
         }
 
@@ -368,6 +393,8 @@ class SharedLearner(Learner):
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["chance"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["chance of the GPU"], self.device)
         self.losses[:] = state["losses"]
 
 
@@ -388,15 +415,6 @@ class _LossOfPart(nn.Module):
             return kind.loss_of(self.network, prepared.on(device).of(first, last))
         own = batch.on(device)[first:last]
         return kind.loss(self.network, own, batch.drawn[first:last], batch.rng)
-
-
-def _node_of(number: str) -> Any:  # noqa: ANN401 - an extra, which states no types
-    """That something runs on one node and no other."""
-    from ray.util.scheduling_strategies import (  # noqa: PLC0415
-        NodeAffinitySchedulingStrategy,
-    )
-
-    return NodeAffinitySchedulingStrategy(number, soft=False)
 
 
 def _need_train() -> Any:  # noqa: ANN401 - an extra, which states no types

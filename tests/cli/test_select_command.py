@@ -285,6 +285,9 @@ def test_what_cannot_be_chosen_from_is_refused_in_a_line(scores: Path, tmp_path:
     assert "no such file" in fails(tmp_path / "no.parquet", "-b", 1, "--out", out).lower()
     nan = table(tmp_path / "nan.parquet", score=[float("nan")] * 42)
     assert "score is nan" in fails(nan, "-b", 1, "--out", out)
+    # Not its neighbour, into whose mean it would go first.
+    nan = table(tmp_path / "nan.parquet", score=[1.0] * 20 + [float("nan")] + [1.0] * 21)
+    assert "frame v20: score is nan" in fails(nan, "-b", 1, "--out", out)
     text = table(tmp_path / "text.parquet", score=["high"] * 42)
     assert "another type than it should be" in fails(text, "-b", 1, "--out", out)
     missing = table(tmp_path / "missing.parquet", id=[None] * 42)
@@ -301,7 +304,11 @@ def test_what_cannot_be_chosen_from_is_refused_in_a_line(scores: Path, tmp_path:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("gone.csv", None, "cannot be read as chosen frames"),
+        ("gone.csv", None, "cannot be read as a table"),
+        ("quote.csv", 'id,path\n"x,a.png\ny,b.png\n', "line 2 is no CSV"),
+        ("short.csv", "id,path\nx,a.png\ny\n", "line 3 has 1 cells under 2 columns"),
+        ("far.jsonl", '{"id": "x", "place": 1e400}\n', "cannot be read as chosen frames"),
+        ("far.csv", f"id,place\nx,{10**20}\n", "cannot be read as chosen frames"),
         ("empty.csv", "name\nx\n", "has no 'id'"),
         ("none.csv", 'id\n""\n', "a row has no id"),
         ("lines.jsonl", "{\n", "cannot be read as chosen frames"),

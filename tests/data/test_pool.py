@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 
 from tests.data.norpix import write_seq
 from tests.tiny import VIDEO_FRAMES, TinyData, write_video
+from thrifty.data.places import whole_name
 from thrifty.data.pool import Broken, Done, Pool
 from thrifty.data.stills import content_hash, decode_picture
 from thrifty.data.video import VideoReader, index_video
@@ -404,3 +405,36 @@ def test_few_large_pictures_are_decoded_ahead(
         time.sleep(0.01)
         ahead.append(len(decoded) - number)
     assert max(ahead) <= 3
+
+
+@pytest.mark.parametrize(
+    ("pool", "source", "whole"),
+    [
+        ("/away/pool", "a/b.png", "/away/pool/a/b.png"),
+        ("/away/2026.11", "b.png", "/away/2026.11/b.png"),
+        ("/away/list.TXT", "a/b.png", "/away/a/b.png"),
+        ("/away/drive.mp4", "drive.mp4", "/away/drive.mp4"),
+        ("/away/one.png", "one.png", "/away/one.png"),
+    ],
+)
+def test_files_of_a_pool_that_is_not_mounted_here_keep_their_names(
+    pool: str, source: str, whole: str
+) -> None:
+    assert whole_name(pool, source) == whole
+
+
+def test_a_folder_that_is_called_like_a_video_is_one_and_is_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, looks = tmp_path / "set00.seq", list[Path]()
+    folder.mkdir()
+    is_dir = Path.is_dir
+
+    def look(path: Path) -> bool:
+        looks.append(path)
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", look)
+    for number in range(3):
+        assert whole_name(str(folder), f"{number}.png") == str(folder / f"{number}.png")
+    assert looks == [folder]

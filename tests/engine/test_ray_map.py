@@ -167,6 +167,18 @@ def test_workers_that_die_before_they_are_ready_are_given_up(nodes: Any, pool: P
         list(map_parts(cluster, pool.parts(), pool.read, dying, 4))
 
 
+def test_a_cluster_without_room_is_given_up(
+    nodes: Any, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_map, "ROOM", 1.0)
+    with (
+        joined(nodes.address, 1),
+        pytest.raises(RunError, match="has had no room for a worker for 10 minutes"),
+    ):
+        # None of its machines has a GPU.
+        list(mapped(Cluster(1, gpus=True), pool))
+
+
 def test_a_file_that_goes_missing_is_named(nodes: Any, tmp_path: Path) -> None:
     Pillow.new("RGB", (8, 8)).save(tmp_path / "one.png")
     pool = Pool(tmp_path)

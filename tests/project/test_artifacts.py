@@ -2,12 +2,13 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 import thrifty as package
 from tests.command import thrifty
@@ -16,12 +17,12 @@ from tests.project.projects import SETTINGS, label_batch, tiny_project
 from tests.stores import BUCKET, HIDDEN
 from tests.tiny import TinyData
 from thrifty.data.object_store import put_file
-from thrifty.errors import DataError, RecipeError
+from thrifty.errors import DataError, RecipeError, RunError
 from thrifty.project.artifacts import Artifacts
 from thrifty.project.evaluating import evaluate
 from thrifty.project.explaining import why
 from thrifty.project.exporting import export
-from thrifty.project.models import add_detector, current, train
+from thrifty.project.models import add_detector, alone, current, train
 from thrifty.project.project import Project, open_project
 from thrifty.project.replay import replay
 from thrifty.project.selecting import select
@@ -149,6 +150,33 @@ def test_what_the_store_does_not_take_is_not_said_to_be_done(
     put_file(f"{URL}/a", b"1")
     put_file(f"{URL}/a", b"2")
     assert Artifacts(tmp_path, URL).at_hand("none") == tmp_path / "none"
+
+
+def test_weights_of_a_turn_that_was_cut_are_put_aside(
+    bucket: Any, settings: str, tiny: TinyData, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """Another machine may have had the turn meanwhile, and trained a model of the same number."""
+    taken = f"{URL}/models/model-001.safetensors"
+
+    def cut(*course: Any) -> Mapping[str, Tensor]:
+        weights = alone(*course)
+        postgres.cut(tmp_path)
+        put_file(taken, b"of another machine")
+        return weights
+
+    with tiny_project(tmp_path / "first", tiny, settings) as first:
+        with (
+            pytest.raises(RunError, match="was cut, .*; the weights are in ") as told,
+            first.store.turn(),
+        ):
+            train(first, trainer=cut)
+        assert "\n" not in str(told.value)
+        assert not first.store.models()
+        [aside] = (tmp_path / "first" / "models").iterdir()
+        assert f"trained:{aside}" in str(told.value)
+        assert add_detector(first, f"trained:{aside}", None) is not None
+    [kept] = bucket.objects.filter(Prefix="shops/tiny/models")
+    assert kept.get()["Body"].read() == b"of another machine"
 
 
 def test_another_projects_files_are_left_alone(

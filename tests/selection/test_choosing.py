@@ -160,9 +160,60 @@ def test_a_shorter_ranking_begins_a_longer_one() -> None:
     whole = rank(ids, scores).tolist()
     assert whole == [3, 1, 4, 2, 0]
     for count in range(6):
-        some = rank(ids, scores, count).tolist()
-        assert some == whole[: len(some)]
-        assert len(some) >= count
+        assert rank(ids, scores, count).tolist() == whole[:count]
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(st.sampled_from("a0é\U0001f600"), max_size=4), st.integers(-1, 1)),
+        unique_by=lambda entry: entry[0],
+        max_size=30,
+    ),
+    st.integers(-1, 40),
+)
+def test_a_ranking_is_the_beginning_of_a_plain_sort(
+    frames: list[tuple[str, int]], count: int
+) -> None:
+    # A zero of either sign ties.
+    scores = [-0.0 if len(name) == 1 and not score else float(score) for name, score in frames]
+    ids = [name for name, _ in frames]
+    plain = sorted(range(len(ids)), key=lambda index: (-scores[index], ids[index]))
+    assert rank(ids, np.array(scores), count).tolist() == plain[: max(count, 0)]
+    assert rank(ids, np.array(scores)).tolist() == plain
+
+
+class Counted(str):
+    """A text of which it is known how many there are."""
+
+    __slots__ = ()
+    alive = most = 0
+
+    def __new__(cls, text: str) -> "Counted":
+        Counted.alive += 1
+        Counted.most = max(Counted.most, Counted.alive)
+        return super().__new__(cls, text)
+
+    def __del__(self) -> None:
+        Counted.alive -= 1
+
+
+class Column:
+    """Ids that are made when asked for, as those of a file are."""
+
+    def __len__(self) -> int:
+        return 5000
+
+    def __getitem__(self, index: int, /) -> str:
+        return Counted(f"{index * 7919 % 5000:04d}")
+
+
+def test_where_a_whole_pool_ties_few_of_its_ids_are_held() -> None:
+    scores = np.zeros(5000)
+    scores[3] = 1.0
+    taken = rank(Column(), scores, 20)
+    assert Counted.most < 100
+    ids = list(map(Column().__getitem__, range(5000)))
+    assert taken.tolist() == rank(ids, scores).tolist()[:20]
 
 
 def shown(hashes: list[int], motions: list[float] | None = None) -> Pictures:

@@ -6,6 +6,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -17,7 +18,10 @@ from thrifty.project.settings import parse_settings
 from thrifty.store.project import engines
 from thrifty.store.project.database import Database
 from thrifty.store.project.engines import Holder, PostgresDatabase, read_url
+from thrifty.store.project.rows import Model
+from thrifty.store.project.store import ProjectStore, Told
 
+TOLD = Told("test", {}, "")
 SETTINGS = template("shop", ("person",), {})
 
 
@@ -102,6 +106,70 @@ def test_two_that_open_an_empty_database_at_once_make_its_tables_once(holder: Ho
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_turn_that_was_cut_leaves_nothing_behind_and_is_one_line(
+    postgres: Server, tmp_path: Path
+) -> None:
+    """Another may have had it meanwhile, and made the same model."""
+    model = Model(0, "", "onnx:m.onnx", None, None, "digest", None, 0.0)
+    with closing(Database(postgres.at(tmp_path))) as database:
+        store = ProjectStore(database)
+        store.note(TOLD, {})
+
+        def work() -> None:
+            with store.turn():
+                store.check_turn()
+                postgres.cut(tmp_path)
+                # However often it is asked.
+                for _ in range(2):
+                    with pytest.raises(RunError, match="kept others from this work was cut"):
+                        store.check_turn()
+                store.add_model(model, (), TOLD)
+
+        with pytest.raises(RunError, match="was cut, and one of them may have gone on") as told:
+            work()
+        assert "\n" not in str(told.value)
+        assert not store.models()
+        # The next turn is a turn again, and without one there is none to lose.
+        with store.turn():
+            store.add_model(model, (), TOLD)
+        store.note(TOLD, {})
+        assert len(store.events()) == 3
+
+
+def test_a_turn_that_was_cut_hides_no_error(postgres: Server, tmp_path: Path) -> None:
+    with (
+        closing(Database(postgres.at(tmp_path))) as database,
+        pytest.raises(ZeroDivisionError),
+        database.turn(lambda: None),
+    ):
+        postgres.cut(tmp_path)
+        raise ZeroDivisionError
+
+
+def test_a_server_that_goes_while_one_waits_is_one_line(postgres: Server, tmp_path: Path) -> None:
+    holder = postgres.at(tmp_path)
+    with (
+        closing(Database(holder)) as one,
+        closing(Database(holder)) as other,
+        one.turn(lambda: None),
+        pytest.raises(RunError, match="see that the server runs") as told,
+        other.turn(lambda: postgres.cut(tmp_path)),
+    ):
+        pass
+    assert "\n" not in str(told.value)
+
+
+def test_connections_are_kept_alive_as_their_url_says(postgres: Server, tmp_path: Path) -> None:
+    for url, seconds in (("", "60"), ("?keepalives_idle=7", "7")):
+        engine = PostgresDatabase(postgres.url(tmp_path) + url).engine()
+        with engine.connect() as connection:
+            driver = connection.connection.dbapi_connection
+            assert isinstance(driver, psycopg.Connection)
+            asked = driver.info.get_parameters()
+        engine.dispose()
+        assert (asked["keepalives_idle"], asked["keepalives_count"]) == (seconds, "6")
 
 
 WORKER = """

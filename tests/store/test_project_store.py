@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from thrifty.errors import RunError
 from thrifty.store.project import schema
+from thrifty.store.project import store as store_module
 from thrifty.store.project.database import Database, migrations
 from thrifty.store.project.engines import Holder, SqliteFile
 from thrifty.store.project.rows import Choice, Draft, Label, NewBatch, Role
@@ -132,6 +136,8 @@ def test_a_tool_that_says_again_what_it_said_undoes_nothing_that_came_since(
     assert store.add_labels([label(1, "folder")], TOLD) == 1
     assert store.add_labels([label(2, "ui")], TOLD, just_now=True) == 1
     assert store.add_labels([label(1, "folder")], TOLD) == 0
+    # A job that goes to somebody else brings the same boxes under another name.
+    assert store.add_labels([replace(label(1, "folder"), annotator="you")], TOLD) == 0
     assert counts() == 2
     assert store.add_labels([label(3, "folder")], TOLD) == 1
     assert counts() == 3
@@ -140,6 +146,34 @@ def test_a_tool_that_says_again_what_it_said_undoes_nothing_that_came_since(
     assert store.add_labels([label(2, "ui")], TOLD, just_now=True) == 0
     assert counts() == 2
     assert len(store.history()) == 4
+
+
+def test_many_labels_at_once_are_asked_for_in_parts_and_no_others_are_read(
+    store: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Databases bound how many values a statement has, and whoever labels meanwhile waits for who writes."""
+    monkeypatch.setattr(store_module, "_PART", 20)
+    choices = [choice(1 + number, number) for number in range(60)]
+    store.add_batch(NewBatch(None, "random", choices, (), {}), TOLD)
+    drawn = Annotations(np.zeros((0, 4)))
+    labels = [Label(0, f"id{number}", drawn, "ui") for number in range(50)]
+    store.save_draft("id49", Draft(drawn, 1.0))
+    statements: list[tuple[str, int]] = []
+
+    def note(_c: object, _u: object, statement: str, values: Any, _x: object, many: bool) -> None:
+        statements.append((statement, 0 if many else len(values)))
+
+    engine = store._database._engine
+    event.listen(engine, "before_cursor_execute", note)
+    assert store.add_labels(labels, TOLD, just_now=True) == 50
+    assert store.add_labels(labels, TOLD, just_now=True) == 0
+    event.remove(engine, "before_cursor_execute", note)
+    assert max(count for _, count in statements) <= 20
+    read = [one for one, _ in statements if "FROM label" in one and "max(" not in one]
+    assert len(read) == 2 * 3
+    assert all("WHERE label.record_id IN" in one for one in read)
+    assert store.draft("id49") is None
+    assert len(store.history()) == 50
 
 
 def test_readers_see_nothing_of_a_transaction_that_fails(store: ProjectStore) -> None:

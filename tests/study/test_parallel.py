@@ -15,7 +15,8 @@ from faults.scenarios import Loop
 from tests.command import thrifty
 from tests.tiny import TinyData
 from thrifty.config import load_recipe
-from thrifty.engine.ray_cluster import joined
+from thrifty.engine import ray_crew
+from thrifty.engine.ray_cluster import Cluster, joined
 from thrifty.engine.ray_crew import Crew
 from thrifty.errors import DataError, RunError
 from thrifty.study.run import execute, open_run
@@ -83,6 +84,67 @@ def test_what_goes_wrong_is_told_by_its_task(nodes: Any) -> None:
         with pytest.raises(RunError, match="^4: whoever works on it .* dies, 5 times in a row"):
             answers[4].result()
         assert crew.submit(7).result() == 14
+        crew.close()
+
+
+def _take_time() -> Any:
+    def take_time(task: int) -> int:
+        time.sleep(0.3)
+        return 2 * task
+
+    return take_time
+
+
+def test_whoever_has_no_room_keeps_no_task(nodes: Any) -> None:
+    """Four members on two cores: two of them never come."""
+    with joined(nodes.address, 4) as cluster:
+        crew: Crew[int, int] = Crew(cluster, _take_time)
+        answers = [crew.submit(task) for task in range(8)]
+        assert [one.result(timeout=120) for one in answers] == list(range(0, 16, 2))
+        crew.close()
+
+
+def test_a_node_that_is_lost_and_not_replaced_keeps_no_task(nodes: Any) -> None:
+    third = nodes.add_node(num_cpus=1)
+    with joined(nodes.address, 3) as cluster:
+        crew: Crew[int, int] = Crew(cluster, _take_time)
+        answers = [crew.submit(task) for task in range(60)]
+        # All three are at work by then.
+        answers[10].result(timeout=120)
+        nodes.remove_node(third, allow_graceful=False)
+        assert [one.result(timeout=120) for one in answers] == list(range(0, 120, 2))
+        crew.close()
+
+
+def test_a_cluster_without_room_is_given_up(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_crew, "ROOM", 1.0)
+    with joined(nodes.address, 1):
+        # None of its machines has a GPU.
+        crew: Crew[int, int] = Crew(Cluster(1, gpus=True), _take_time)
+        early = crew.submit(1)
+        with pytest.raises(RunError, match="has had no room for a worker for 10 minutes"):
+            early.result(timeout=120)
+        with pytest.raises(RunError, match="has had no room for a worker"):
+            crew.submit(2).result(timeout=120)
+        crew.close()
+
+
+class _Stillborn:
+    def __init__(self, _begin: object) -> None:
+        os._exit(1)
+
+    def ready(self) -> None:
+        """Never."""
+
+
+def test_members_that_die_before_they_are_ready_are_given_up(
+    nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_crew, "_Member", _Stillborn)
+    with joined(nodes.address, 1) as cluster:
+        crew: Crew[int, int] = Crew(cluster, _take_time)
+        with pytest.raises(RunError, match="workers die before they are ready, 5 times in a row"):
+            crew.submit(1).result(timeout=120)
         crew.close()
 
 

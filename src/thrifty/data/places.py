@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -133,10 +134,18 @@ def place_of(path: Path | str) -> Place:
 
 def whole_name(pool: str, source: str) -> str:
     """The whole name of a file of a pool that is known by a name, whether it is still there or not."""
-    if is_url(pool):
-        return where_stored(pool, source)
+    return where_stored(pool, source) if is_url(pool) else str(_root_of(pool) / source)
+
+
+@cache
+def _root_of(pool: str) -> Path:
+    """The folder that names of a pool's files are relative to; asked for each of its frames.
+
+    What is out of reach, such as a disk that is not mounted here, is a file if it is called like one.
+    """
     path = Path(pool)
-    return str((path if path.is_dir() else path.parent) / source)
+    is_file = suffix(path.name) in PICTURES | VIDEOS | LISTS and not path.is_dir()
+    return path.parent if is_file else path
 
 
 def path_or_url(text: str) -> Path | str:

@@ -10,12 +10,17 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from thrifty.errors import CapabilityError, RunError
+from thrifty.progress import Message
 
+ROOM = 600.0
+"""Seconds after which a cluster on which no worker is ready is given up; one that grows takes minutes."""
+DEATHS = 5
+"""Workers in a row that may die of one thing before it is given up."""
 _ANSWER = 10.0
 """Seconds after which a cluster is not there."""
 _REPORTS = "RAY_USAGE_STATS_ENABLED"
@@ -151,9 +156,66 @@ def cause_of(error: BaseException | None) -> BaseException:
     return found if isinstance(found, BaseException) else RuntimeError(str(found))
 
 
-def message_queue() -> Any:  # noqa: ANN401 - an extra, which states no types
-    """A queue that all processes of a cluster can put into, and take from; pickled."""
-    need_ray()
-    from ray.util.queue import Queue  # noqa: PLC0415 - an extra
+def hiring(cluster: Cluster, kind: type) -> Any:  # noqa: ANN401 - an extra, which states no types
+    """What hires workers of a kind, each with a core or a GPU of its own. Whoever hires them replaces them, too."""
+    return (
+        need_ray()
+        .remote(kind)
+        .options(
+            num_cpus=0 if cluster.gpus else 1,
+            num_gpus=1 if cluster.gpus else 0,
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
+        )
+    )
 
-    return Queue(actor_options={"num_cpus": 0})
+
+def no_room(workers: str = "a worker") -> RunError:
+    """Nobody has been ready for so long that nobody will be."""
+    return RunError(
+        f"the Ray cluster: has had no room for {workers} for {ROOM / 60:.0f} minutes; see `ray status`, or take other --workers"
+    )
+
+
+def never_ready(error: BaseException) -> RunError:
+    """Whoever is hired dies at once."""
+    return RunError(
+        f"the Ray cluster: workers die before they are ready, {DEATHS} times in a row ({first_line(error)}); see whether "
+        "memory suffices and whether thrifty is installed on all machines"
+    )
+
+
+def beside_driver() -> Any:  # noqa: ANN401 - an extra, which states no types
+    """That something runs where the command does: it must outlive whoever works, and is worth nothing without the command."""
+    ray = need_ray()
+    from ray.util.scheduling_strategies import (  # noqa: PLC0415 - an extra
+        NodeAffinitySchedulingStrategy,
+    )
+
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+class MessageQueue:
+    """A queue that all processes of a cluster can put into, for the command to take from; pickled.
+
+    Work is worth more than word of it: once the queue is gone, what is put is lost.
+    """
+
+    def __init__(self) -> None:
+        need_ray()
+        from ray.util.queue import Queue  # noqa: PLC0415 - an extra
+
+        self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": beside_driver()})
+
+    def put(self, message: Message | None) -> None:
+        """Send a message, or that there will be none any more."""
+        with suppress(need_ray().exceptions.RayError):
+            self._queue.put(message)
+
+    def get(self) -> Message | None:
+        """Wait for the next; `None` if there will be none any more."""
+        try:
+            message: Message | None = self._queue.get()
+        except need_ray().exceptions.RayError:
+            return None
+        return message

@@ -1,6 +1,7 @@
 """Tasks on a Ray cluster, done by members that each make what they need once.
 
-Who dies is replaced, and the task that it had is given to another; so a task must be one that may be begun twice.
+Who dies is replaced, and the task that it had is given to another; so a task must be one that may be begun twice. A member gets its first
+task once it is there: one for which the cluster has no room would keep the task while others are free.
 """
 
 from __future__ import annotations
@@ -14,14 +15,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from thrifty.engine.ray_cluster import Cluster, cause_of, first_line, need_ray
+from thrifty.engine.ray_cluster import (
+    DEATHS,
+    ROOM,
+    Cluster,
+    cause_of,
+    first_line,
+    hiring,
+    need_ray,
+    never_ready,
+    no_room,
+)
 from thrifty.errors import RunError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-_LOST = 5
-"""Members that a task may cost."""
 
 
 class _Member(Generic[Task, Result]):
@@ -30,6 +38,9 @@ class _Member(Generic[Task, Result]):
     def __init__(self, begin: Callable[[], Callable[[Task], Result]]) -> None:
         self._begin = begin
         self._function: Callable[[Task], Result] | None = None
+
+    def ready(self) -> None:
+        """Nothing; the answer says that this member is there."""
 
     def do(self, task: Task) -> Result:
         """Do it."""
@@ -64,22 +75,22 @@ class Crew(Generic[Task, Result]):
     def __init__(self, cluster: Cluster, begin: Callable[[], Callable[[Task], Result]]) -> None:
         self._ray = need_ray()
         self._begin = self._ray.put(begin)
-        self._hire = self._ray.remote(_Member).options(
-            num_cpus=0 if cluster.gpus else 1,
-            num_gpus=1 if cluster.gpus else 0,
-            max_restarts=0,
-            scheduling_strategy="SPREAD",
-        )
+        self._hire = hiring(cluster, _Member)
         self._lock = threading.Lock()
         self._closed = False
         self._waiting: deque[_Order[Task, Result]] = deque()
-        self._members = [self._hire.remote(self._begin) for _ in range(cluster.workers)]
-        self._idle = list(self._members)
+        self._members: list[Any] = []
+        self._idle: deque[Any] = deque()
+        self._able = self._unready = 0
+        self._failure: RunError | None = None
+        self._patience = self._counted_down()
+        for _ in range(cluster.workers):
+            self._add_member()
 
     def submit(self, task: Task) -> Future[Result]:
         """Have a task done by whoever is free first.
 
-        The future raises what the task does, and `RunError` where members die of it again and again.
+        The future raises what the task does, and `RunError` where members die of it again and again, or none is ever ready.
         """
         order: _Order[Task, Result] = _Order(task)
         with self._lock:
@@ -91,20 +102,73 @@ class Crew(Generic[Task, Result]):
         """Give up what is under way."""
         with self._lock:
             self._closed = True
+            self._patience.cancel()
             members = list(self._members)
         with suppress(self._ray.exceptions.RayError):
             for member in members:
                 self._ray.kill(member)
 
+    def _counted_down(self) -> threading.Timer:
+        """Nobody is ready; if that lasts, all is given up."""
+        timer = threading.Timer(ROOM, self._give_up, [no_room()])
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _give_up(self, failure: RunError) -> None:
+        with self._lock:
+            self._failure = failure
+        self._hand_out()
+
+    def _add_member(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            member = self._hire.remote(self._begin)
+            self._members.append(member)
+            ready = member.ready.remote().future()
+        # Not while the lock is held: what is done already calls at once.
+        ready.add_done_callback(partial(self._came, member))
+
+    def _came(self, member: Any, ready: Future[None]) -> None:  # noqa: ANN401 - Ray states no types
+        error = ready.exception()
+        with self._lock:
+            if self._closed:
+                return
+            if error is None:
+                self._able, self._unready = self._able + 1, 0
+                self._patience.cancel()
+                self._idle.append(member)
+            else:
+                self._unready += 1
+            hopeless = self._unready >= DEATHS
+        if error is None:
+            self._hand_out()
+        elif hopeless:
+            self._give_up(never_ready(error))
+        else:
+            self._replace(member)
+
+    def _replace(self, member: Any) -> None:  # noqa: ANN401 - Ray states no types
+        with self._lock:
+            # One that was only out of reach ends too, since nobody holds on to it; killing it would wait for the thread that this runs in.
+            self._members.remove(member)
+        self._add_member()
+
     def _hand_out(self) -> None:
-        begun = []
+        begun, refused = [], []
         with self._lock:
             while self._idle and self._waiting and not self._closed:
-                member, order = self._idle.pop(), self._waiting.popleft()
+                member, order = self._idle.popleft(), self._waiting.popleft()
                 begun.append((member, order, member.do.remote(order.task).future()))
-        # Not while the lock is held: what is done already calls at once.
+            if self._failure is not None:
+                refused = list(self._waiting)
+                self._waiting.clear()
+        # Not while the lock is held, as above.
         for member, order, future in begun:
             future.add_done_callback(partial(self._done, member, order))
+        for order in refused:
+            order.answer.set_exception(self._failure)
 
     def _done(self, member: Any, order: _Order[Task, Result], future: Future[Result]) -> None:  # noqa: ANN401 - Ray states no types
         error, exceptions = future.exception(), self._ray.exceptions
@@ -116,19 +180,22 @@ class Crew(Generic[Task, Result]):
             if self._closed:
                 return
             if died:
-                self._members.remove(member)
-                member = self._hire.remote(self._begin)
-                self._members.append(member)
+                self._able -= 1
+                if not self._able:
+                    self._patience = self._counted_down()
                 order.lost += 1
-                again = order.lost < _LOST
+                again = order.lost < DEATHS
                 if again:
                     self._waiting.appendleft(order)
-            self._idle.append(member)
+            else:
+                self._idle.append(member)
+        if died:
+            self._replace(member)
         if error is None:
             order.answer.set_result(future.result())
         elif died and not again:
             lost = RunError(
-                f"{order.task}: whoever works on it in the Ray cluster dies, {_LOST} times in a row ({first_line(error)}); see "
+                f"{order.task}: whoever works on it in the Ray cluster dies, {DEATHS} times in a row ({first_line(error)}); see "
                 "whether memory suffices, and run the same command again"
             )
             order.answer.set_exception(lost)

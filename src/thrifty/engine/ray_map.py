@@ -18,7 +18,17 @@ from itertools import islice, takewhile
 from typing import Any, Generic, TypeVar
 
 from thrifty.engine.local import batches
-from thrifty.engine.ray_cluster import Cluster, cause_of, first_line, need_ray
+from thrifty.engine.ray_cluster import (
+    DEATHS,
+    ROOM,
+    Cluster,
+    cause_of,
+    first_line,
+    hiring,
+    need_ray,
+    never_ready,
+    no_room,
+)
 from thrifty.errors import RunError
 from thrifty.types import Frame
 
@@ -34,8 +44,6 @@ _WAITING = 256
 """Batches of a part that wait for those before them."""
 _FUTILE = 5
 """Times that a part may be begun without a row to show for it."""
-_ROOM = 600.0
-"""Seconds after which a cluster on which no worker is ready is given up; one that grows takes minutes."""
 _FAREWELL = 2.0
 """Seconds that workers have to end."""
 _PATIENCE = 1.0
@@ -172,12 +180,7 @@ class _Mapping(Generic[Part, Row, Bad]):
             scheduling_strategy="SPREAD",
             _generator_backpressure_num_objects=_DECODED,
         )
-        self._hire = self._ray.remote(_Worker).options(
-            num_cpus=0 if cluster.gpus else 1,
-            num_gpus=1 if cluster.gpus else 0,
-            max_restarts=0,
-            scheduling_strategy="SPREAD",
-        )
+        self._hire = hiring(cluster, _Worker)
         self._open: deque[_Open] = deque()
         self._unloaded, self._begun = 0, time.monotonic()
         self._under_way: dict[Any, tuple[_Open, _Batch, _Seat]] = {}
@@ -268,10 +271,8 @@ class _Mapping(Generic[Part, Row, Bad]):
         loading = {seat.loading: seat for seat in self._seats if seat.loading is not None}
         if len(loading) < len(self._seats):
             self._begun = time.monotonic()
-        elif time.monotonic() - self._begun > _ROOM:
-            raise RunError(
-                f"the Ray cluster: has had no room for a worker for {_ROOM / 60:.0f} minutes; see `ray status`, or take other --workers"
-            )
+        elif time.monotonic() - self._begun > ROOM:
+            raise no_room()
         return loading
 
     def _wanted(self) -> dict[Any, _Open]:
@@ -294,11 +295,8 @@ class _Mapping(Generic[Part, Row, Bad]):
             raise cause_of(error) from None
         except self._ray.exceptions.RayError as error:
             self._unloaded += 1
-            if self._unloaded >= _FUTILE:
-                raise RunError(
-                    f"the Ray cluster: workers die before they are ready, {_FUTILE} times in a row ({first_line(error)}); see whether "
-                    "memory suffices and whether thrifty is installed on all machines"
-                ) from error
+            if self._unloaded >= DEATHS:
+                raise never_ready(error) from error
             self._replace(seat)
         else:
             seat.loading, self._unloaded = None, 0

@@ -25,7 +25,7 @@ from thrifty.detectors.paper import (
 )
 from thrifty.detectors.protocol import Detector
 from thrifty.detectors.trainable import trainable
-from thrifty.errors import DataError, TrainingError
+from thrifty.errors import DataError, RunError, TrainingError
 from thrifty.files import replace_file
 from thrifty.progress import Progress
 from thrifty.project.artifacts import MODELS, Artifacts
@@ -338,12 +338,14 @@ def _remember(
     number = len(project.store.models()) + 1
     name = f"{MODELS}/model-{number:03d}.safetensors"
     try:
+        # Whoever has had the turn meanwhile may have kept weights of this name.
+        project.store.check_turn()
         project.artifacts.keep(name, content)
-    except DataError as error:
+    except (DataError, RunError) as error:
         # Hours of training may be in them.
         aside = project.artifacts.path(f"{MODELS}/not-stored-{number:03d}.safetensors")
         replace_file(aside, content)
-        raise DataError(
+        raise type(error)(
             f"{error}; the weights are in {aside}, `thrifty add detector trained:{aside}` takes them"
         ) from error
     digest = content_hash(project.artifacts.path(name))

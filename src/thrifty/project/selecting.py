@@ -129,7 +129,7 @@ def _looked_at(
     for number, source in pools(project).items():
         model = None if detector is None else detector.model
         pool = sampling_of(source).pool(source.path)
-        scoring = Scoring(pool, detector, looking, project.device, usual_batch(project.device))
+        scoring = Scoring(pool, detector, looking, project.device)
         out = _scored(project, score_file(model, looking, source), scoring, stopping, engine)
         tables.append(of_pool(read_scores(out).table, str(number)))
     # Of a picture that is in two pools, the first.

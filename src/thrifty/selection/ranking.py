@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -27,30 +28,42 @@ def rank(ids: Ids, scores: FloatArray, count: int | None = None) -> IntArray:
     """Indices of the frames from most to least worth labelling.
 
     Args:
-        ids: `N` distinct ids. Only those of the frames returned are looked at.
+        ids: `N` distinct ids. Only those of the frames returned are looked at, and of those that tie with the last of them.
         scores: `N` finite scores, higher first.
-        count: How many of the best are wanted; all if left out. With them come all that tie with the last, so a longer
-            ranking always begins with a shorter one.
+        count: How many of the best are wanted; all if left out. A longer ranking always begins with a shorter one.
 
     Returns:
-        Distinct int64 in 0..N-1; equal scores are ordered by id.
+        Distinct int64 in 0..N-1, as many as are wanted and there are; equal scores are ordered by id.
 
     Raises:
-        ScoreError: A score is NaN or infinite; the message names the frame.
+        ScoreError: As `check_finite`.
 
     >>> rank(["b", "a", "c"], np.array([1.0, 1.0, 2.0]))
     array([2, 1, 0])
     """
     scores = np.asarray(scores, dtype=np.float64)
+    check_finite(ids, scores)
+    members = _best(ids, scores, len(scores) if count is None else count)
+    names = np.array([ids[int(member)] for member in members], dtype=np.str_)
+    return members[np.lexsort((names, -scores[members]))]
+
+
+def check_finite(ids: Ids, scores: FloatArray) -> None:
+    """Refuse scores that cannot be ranked, before anything is made of them: a mean with its neighbours would name another frame.
+
+    Args:
+        ids: `N` ids.
+        scores: `N` float64.
+
+    Raises:
+        ScoreError: A score is NaN or infinite; the message names the frame.
+    """
     finite = np.isfinite(scores)
     if not finite.all():
         worst = int(np.flatnonzero(~finite)[0])
         raise ScoreError(
             f"frame {ids[worst]}: score is {scores[worst]}; every score must be finite to be ranked"
         )
-    members = _best(scores, len(scores) if count is None else count)
-    names = np.array([ids[int(member)] for member in members], dtype=np.str_)
-    return members[np.lexsort((names, -scores[members]))]
 
 
 def why_ranked(
@@ -88,10 +101,15 @@ def _places(scores: FloatArray, indices: Sequence[int]) -> list[int]:
     return [int(count) + 1 for count in higher]
 
 
-def _best(scores: FloatArray, count: int) -> IntArray:
+def _best(ids: Ids, scores: FloatArray, count: int) -> IntArray:
+    """The best so many, in any order."""
     if count >= len(scores):
         return np.arange(len(scores), dtype=np.int64)
     if count < 1:
         return np.zeros(0, dtype=np.int64)
     at = len(scores) - count
-    return np.flatnonzero(scores >= np.partition(scores, at)[at])
+    last = np.partition(scores, at)[at]
+    above, tied = np.flatnonzero(scores > last), np.flatnonzero(scores == last)
+    # All may tie where a detector finds nothing in most frames: their ids are looked at one by one, and few are held.
+    smallest = heapq.nsmallest(count - len(above), map(int, tied), key=ids.__getitem__)
+    return np.concatenate([above, np.array(smallest, dtype=np.int64)])

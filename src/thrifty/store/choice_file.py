@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from thrifty.errors import DataError, RunError
 from thrifty.files import replace_file
+from thrifty.tables import read_table
 from thrifty.timeline import STILL, Timeline
 from thrifty.types import IntArray
 
@@ -188,10 +189,17 @@ def _rows_of(path: Path) -> list[Mapping[str, Any]]:
         for row in rows:
             if not row["id"]:
                 raise ValueError("a row has no id")  # noqa: TRY301 - told as any other fault of the file
-            int(row.get("place") or 0)
+            np.int64(int(row.get("place") or 0))
     except KeyError as error:
         raise DataError(f"{path}: has no {error}; give what `thrifty select` wrote") from error
-    except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException) as error:
+    except (
+        OSError,
+        ValueError,
+        OverflowError,
+        TypeError,
+        AttributeError,
+        pa.ArrowException,
+    ) as error:
         raise DataError(
             f"{path}: cannot be read as chosen frames ({one_line(error)}); give what `thrifty select` wrote"
         ) from error
@@ -199,7 +207,7 @@ def _rows_of(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _from_csv(path: Path) -> list[Mapping[str, Any]]:
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    return [cells for _, cells in read_table(path)[1]]
 
 
 def _from_lines(path: Path) -> list[Mapping[str, Any]]:

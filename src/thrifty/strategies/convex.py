@@ -82,7 +82,7 @@ class Convex:
         ids = [record.id for record in candidates]
         # Of those that stand for nobody, the more doubtful first.
         ties = doubt / (2e9 * (doubt.max(initial=0.0) or 1.0))
-        taken = rank(ids, shares.round(6) + ties, count)[:count]
+        taken = rank(ids, shares.round(6) + ties, count)
         reasons = tuple(f"stands for {shares[index]:.1f} frames" for index in taken)
         chosen = tuple(Chosen(int(index)) for index in taken)
         return Decision(doubt, shares, Choice(chosen, ()), reasons)

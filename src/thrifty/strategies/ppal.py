@@ -159,7 +159,7 @@ class Ppal:
         of_box = np.where(classes >= 0, weights[np.clip(classes, 0, width - 1)], 0.0)
         scores = (of_box * np.asarray(observed["entropies"], np.float64)).sum(axis=1)
         ids = [record.id for record in candidates]
-        wider = rank(ids, scores, _MORE * count)[: _MORE * count]
+        wider = rank(ids, scores, _MORE * count)
         objects = Objects(
             np.asarray(observed["features"], np.float32)[wider],
             classes[wider],

@@ -25,7 +25,7 @@ from thrifty.selection.budget import Budget
 from thrifty.selection.choosing import Choice, Chosen, Held, choose
 from thrifty.selection.closeness import Rules
 from thrifty.selection.k_centre import apart_from_before, k_centre
-from thrifty.selection.ranking import why_ranked
+from thrifty.selection.ranking import check_finite, why_ranked
 from thrifty.strategies.strategy import Columns, Decision, Labelled
 from thrifty.strategies.surroundings import (
     EXPECTED,
@@ -74,7 +74,12 @@ class Pipeline:
             observed: `N` rows, of which the surroundings are looked at where a step needs them.
             budget: What may be spent.
             labelled: What is known of labelled frames.
+
+        Raises:
+            BudgetError: As `choose`.
+            ScoreError: A score is not finite.
         """
+        check_finite([record.id for record in candidates], scores)
         smoothed = smooth(scores, Timeline.of(candidates), self.weights)
         weights = self._class_weights(observed, labelled)
         ranked = smoothed if weights is None else (smoothed - min(0.0, smoothed.min())) * weights

@@ -25,7 +25,7 @@ import torch
 from thrifty.config import Recipe
 from thrifty.cycle.context import Context
 from thrifty.cycle.loop import Branch, Done, Task, commit, perform, remaining, whole_run
-from thrifty.engine.ray_cluster import Cluster, message_queue
+from thrifty.engine.ray_cluster import Cluster, MessageQueue
 from thrifty.engine.ray_crew import Crew
 from thrifty.errors import RunError
 from thrifty.progress import Message, Progress, Puts, Relay, listen
@@ -100,7 +100,7 @@ def _drive(submit: Submit, store: RunStore, run: Branch) -> None:
 
 @contextmanager
 def _crew(job: Job, cluster: Cluster, progress: Progress) -> Iterator[Submit]:
-    messages = message_queue()
+    messages = MessageQueue()
     listener = threading.Thread(
         target=listen, args=(messages, progress), name="progress", daemon=True
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from importlib import resources
 
 from alembic import command
@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, SQLAlchemyError
 
 from thrifty.errors import RunError
 from thrifty.store.project.engines import WRITES, Holder
@@ -33,6 +33,7 @@ class Database:
     def __init__(self, holder: Holder) -> None:
         self._holder = holder
         self._engine = holder.engine()
+        self._ask_turn: Callable[[], object] | None = None
         try:
             self._migrate()
         except BaseException:
@@ -50,15 +51,42 @@ class Database:
         """A transaction: all of it or nothing.
 
         Raises:
-            RunError: The disk is full, or the database is locked for long, damaged or out of reach.
+            RunError: The disk is full, or the database is locked for long, damaged or out of reach; or as `check_turn`.
         """
         engine = self._engine.execution_options(**{WRITES: True})
         with self._guarded(), engine.begin() as connection:
+            self.check_turn()
             yield connection
 
-    def turn(self, waiting: Callable[[], None]) -> AbstractContextManager[None]:
-        """Long work, one process at a time; see `Holder.turn`."""
-        return self._holder.turn(self._engine, waiting)
+    @contextmanager
+    def turn(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Long work, one process at a time; see `Holder.turn`.
+
+        Raises:
+            RunError: The database is out of reach.
+        """
+        with self._guarded(), self._holder.turn(self._engine, waiting) as ask:
+            self._ask_turn = ask
+            try:
+                yield
+            finally:
+                self._ask_turn = None
+
+    def check_turn(self) -> None:
+        """See that what this process does in its turn is still its alone; without a turn there is nothing to see.
+
+        Raises:
+            RunError: The server has lost it, so another may have had the turn meanwhile.
+        """
+        if self._ask_turn is None:
+            return
+        try:
+            self._ask_turn()
+        except SQLAlchemyError as error:
+            raise RunError(
+                f"{self._holder.name}: the connection that kept others from this work was cut, and one of them may have gone on "
+                "meanwhile; run the same command again"
+            ) from error
 
     def close(self) -> None:
         """Let go of it."""

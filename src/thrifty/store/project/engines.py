@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import filelock
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from thrifty.errors import CapabilityError, RunError
 
@@ -25,6 +25,13 @@ _WAIT_SECONDS = 60
 _LOCK = ".lock"
 # Any two numbers that other programs on the server are unlikely to use; they hold within one database.
 _WRITER, _WORKER = 7_203_114_001, 7_203_114_002
+_KEPT_ALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+}
+"""Of connections: the one that holds a turn says nothing for hours, and what lies on the way to a server forgets such."""
 
 
 class Holder(Protocol):
@@ -44,8 +51,10 @@ class Holder(Protocol):
         """Open it."""
         ...
 
-    def turn(self, engine: Engine, waiting: Callable[[], None]) -> AbstractContextManager[None]:
-        """Long work, one process at a time.
+    def turn(
+        self, engine: Engine, waiting: Callable[[], None]
+    ) -> AbstractContextManager[Callable[[], object]]:
+        """Long work, one process at a time; gives what raises SQLAlchemy's errors where the turn is not held any more.
 
         Args:
             engine: From `engine`.
@@ -75,7 +84,7 @@ class SqliteFile:
         return engine
 
     @contextmanager
-    def turn(self, engine: Engine, waiting: Callable[[], None]) -> Iterator[None]:  # noqa: ARG002 - as of `Holder`
+    def turn(self, engine: Engine, waiting: Callable[[], None]) -> Iterator[Callable[[], object]]:  # noqa: ARG002 - as of `Holder`
         """One process at a time, by the lock of a file."""
         lock = filelock.FileLock(self._path.with_name(_LOCK))
         try:
@@ -84,7 +93,7 @@ class SqliteFile:
             waiting()
             lock.acquire()
         try:
-            yield
+            yield lambda: None
         finally:
             lock.release()
 
@@ -127,12 +136,15 @@ class PostgresDatabase:
 
     def engine(self) -> Engine:
         """Open it; nothing is asked of the server yet."""
-        engine = create_engine(self._url, pool_pre_ping=True)
+        kept_alive = {
+            name: value for name, value in _KEPT_ALIVE.items() if name not in self._url.query
+        }
+        engine = create_engine(self._url, pool_pre_ping=True, connect_args=kept_alive)
         event.listen(engine, "begin", _begin_on_server)
         return engine
 
     @contextmanager
-    def turn(self, engine: Engine, waiting: Callable[[], None]) -> Iterator[None]:
+    def turn(self, engine: Engine, waiting: Callable[[], None]) -> Iterator[Callable[[], object]]:
         """One process at a time, by a lock of the server's, which ends with the connection."""
         alone = engine.execution_options(isolation_level="AUTOCOMMIT", **{WRITES: None})
         number = {"number": _WORKER}
@@ -141,9 +153,13 @@ class PostgresDatabase:
                 waiting()
                 connection.execute(text("SELECT pg_advisory_lock(:number)"), number)
             try:
-                yield
+                yield lambda: connection.execute(text("SELECT 1"))
             finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:number)"), number)
+                try:
+                    connection.execute(text("SELECT pg_advisory_unlock(:number)"), number)
+                except SQLAlchemyError:
+                    # The lock has gone with the connection, or goes with it now.
+                    connection.invalidate()
 
 
 def _begin_on_server(connection: Connection) -> None:

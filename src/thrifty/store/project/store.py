@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,6 +83,10 @@ class ProjectStore:
             waiting: Called once if another process is at work.
         """
         return self._database.turn(waiting)
+
+    def check_turn(self) -> None:
+        """Before long work leaves anything behind outside this memory: as every change here does; see `Database.check_turn`."""
+        self._database.check_turn()
 
     # -- sources -------------------------------------------------------------------------------------------------
 
@@ -226,7 +230,10 @@ class ProjectStore:
 
     def found(self, record_ids: Iterable[str]) -> dict[str, Detections]:
         """What the detector saw in frames when they were chosen, by record id."""
-        rows = self._of_records(schema.FOUND, record_ids)
+        rows: dict[str, list[Row[Any]]] = {}
+        with self._database.reading() as connection:
+            for row in _of_records(connection, schema.FOUND, list(record_ids)):
+                rows.setdefault(row.record_id, []).append(row)
         return {record_id: detections_of(found) for record_id, found in rows.items()}
 
     def mark_sent(
@@ -255,9 +262,9 @@ class ProjectStore:
     # -- labels --------------------------------------------------------------------------------------------------
 
     def add_labels(self, labels: Sequence[Label], told: Told, *, just_now: bool = False) -> int:
-        """Remember labels; one that says again what its origin said last of the frame changes nothing.
+        """Remember labels; one that says again what its origin said last of the frame changes nothing, whoever says it.
 
-        So a tool that is asked again does not undo what was drawn elsewhere since.
+        So a tool that is asked again does not undo what was drawn elsewhere since, nor does a job there that goes to somebody else.
 
         Args:
             labels: At most one a frame.
@@ -268,20 +275,19 @@ class ProjectStore:
             How many were new.
         """
         with self._database.writing() as connection:
-            said = {
-                (row.record_id, "" if just_now else row.origin): row.digest
-                for row in connection.execute(select(schema.LABEL).order_by(schema.LABEL.c.number))
-            }
+            known = _of_records(connection, schema.LABEL, [label.record_id for label in labels])
+            said = {(row.record_id, "" if just_now else row.origin): row for row in known}
             fresh = [
                 label
                 for label in labels
-                if said.get((label.record_id, "" if just_now else label.origin)) != digest_of(label)
+                if not _says(said.get((label.record_id, "" if just_now else label.origin)), label)
             ]
             for label in sorted(fresh, key=lambda label: label.record_id):
                 _add_label(connection, label)
             # A tool that says nothing new does not know of what somebody draws here meanwhile.
             ended = [label.record_id for label in (labels if just_now else fresh)]
-            connection.execute(delete(schema.DRAFT).where(schema.DRAFT.c.record_id.in_(ended)))
+            for part in _parts(ended):
+                connection.execute(delete(schema.DRAFT).where(schema.DRAFT.c.record_id.in_(part)))
             if fresh:
                 drawn = {label.record_id: digest_of(label) for label in fresh}
                 _log(connection, told, {"labels": dict(sorted(drawn.items()))})
@@ -347,19 +353,6 @@ class ProjectStore:
         with self._database.reading() as connection:
             return connection.execute(query).all()
 
-    def _of_records(self, table: Table, record_ids: Iterable[str]) -> dict[str, list[Row[Any]]]:
-        found: dict[str, list[Row[Any]]] = {}
-        with self._database.reading() as connection:
-            for part in _parts(list(record_ids)):
-                query = (
-                    select(table)
-                    .where(table.c.record_id.in_(part))
-                    .order_by(*table.primary_key.columns)
-                )
-                for row in connection.execute(query):
-                    found.setdefault(row.record_id, []).append(row)
-        return found
-
     def _boxes(self, labels: Sequence[int]) -> dict[int, list[Row[Any]]]:
         boxes: dict[int, list[Row[Any]]] = {}
         table = schema.BOX
@@ -378,6 +371,21 @@ _PART = 500
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     for first in range(0, len(values), _PART):
         yield values[first : first + _PART]
+
+
+def _says(row: Row[Any] | None, label: Label) -> bool:
+    return row is not None and row.digest == digest_of(replace(label, annotator=row.annotator))
+
+
+def _of_records(
+    connection: Connection, table: Table, record_ids: Sequence[str]
+) -> Iterator[Row[Any]]:
+    """Rows of some records; those of each in the order of their keys."""
+    for part in _parts(record_ids):
+        query = (
+            select(table).where(table.c.record_id.in_(part)).order_by(*table.primary_key.columns)
+        )
+        yield from connection.execute(query)
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
