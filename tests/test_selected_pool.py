@@ -13,6 +13,7 @@ import torch
 
 from tests.strategies.deciding import taken
 from tests.tiny import TinyData
+from thrifty import scored_pool
 from thrifty.chance import stage_seed
 from thrifty.config import ChoiceSettings, ChoosingSection, DetectorSection
 from thrifty.data.pool import Pool
@@ -20,7 +21,6 @@ from thrifty.detectors.checked import CheckedDetector
 from thrifty.detectors.paper import PaperDetector, make_network
 from thrifty.engine.ray_cluster import Cluster
 from thrifty.errors import CapabilityError, RecipeError, RunError, ScoreError
-from thrifty import scored_pool
 from thrifty.scored_pool import Looking, Scoring, on_cluster, score_pool
 from thrifty.selected_pool import select_frames
 from thrifty.selection.budget import Budget

@@ -156,7 +156,7 @@ def test_a_cluster_without_room_for_all_is_given_up(
 class OnGpu(torch.nn.Module):
     """Says that its weights are on a GPU."""
 
-    def parameters(self, recurse: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002 - as torch's
+    def parameters(self, recurse: bool = True) -> Any:
         return iter([SimpleNamespace(device=torch.device("cuda", 1))])
 
 

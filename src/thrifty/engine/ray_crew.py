@@ -172,33 +172,37 @@ class Crew(Generic[Task, Result]):
 
     def _done(self, member: Any, order: _Order[Task, Result], future: Future[Result]) -> None:  # noqa: ANN401 - Ray states no types
         error, exceptions = future.exception(), self._ray.exceptions
-        died = isinstance(error, exceptions.RayError) and not isinstance(
+        if isinstance(error, exceptions.RayError) and not isinstance(
             error, exceptions.RayTaskError
-        )
-        again = False
+        ):
+            self._lost(member, order, error)
+        else:
+            with self._lock:
+                if self._closed:
+                    return
+                self._idle.append(member)
+            if error is None:
+                order.answer.set_result(future.result())
+            else:
+                order.answer.set_exception(cause_of(error))
+        self._hand_out()
+
+    def _lost(self, member: Any, order: _Order[Task, Result], error: BaseException) -> None:  # noqa: ANN401 - Ray states no types
+        """A member died; what it had is somebody else's, unless it has cost too many."""
         with self._lock:
             if self._closed:
                 return
-            if died:
-                self._able -= 1
-                if not self._able:
-                    self._patience = self._counted_down()
-                order.lost += 1
-                again = order.lost < DEATHS
-                if again:
-                    self._waiting.appendleft(order)
-            else:
-                self._idle.append(member)
-        if died:
-            self._replace(member)
-        if error is None:
-            order.answer.set_result(future.result())
-        elif died and not again:
+            self._able -= 1
+            if not self._able:
+                self._patience = self._counted_down()
+            order.lost += 1
+            again = order.lost < DEATHS
+            if again:
+                self._waiting.appendleft(order)
+        self._replace(member)
+        if not again:
             lost = RunError(
                 f"{order.task}: whoever works on it in the Ray cluster dies, {DEATHS} times in a row ({first_line(error)}); see "
                 "whether memory suffices, and run the same command again"
             )
             order.answer.set_exception(lost)
-        elif not died:
-            order.answer.set_exception(cause_of(error))
-        self._hand_out()
