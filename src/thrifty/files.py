@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -82,7 +81,8 @@ def replace_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
             _write_below(aside, name, content)
         aside.chmod(0o755)
         with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as threads:
-            deque(threads.map(_flush, [aside, *aside.rglob("*")]), maxlen=0)
+            # All are asked for, so that an error comes out.
+            list(threads.map(_flush, [aside, *aside.rglob("*")]))
         aside.replace(path)
         _flush(path.parent)
     except BaseException:

@@ -15,8 +15,7 @@ def test_word_of_progress_is_lost_with_its_queue_and_work_goes_on(nodes: Any) ->
         queue = MessageQueue()
         queue.put(Message((1, 1), units=3))
         assert queue.get() == Message((1, 1), units=3)
-        actor: Any = queue._queue.actor
-        ray.kill(actor)
+        ray.kill(queue._queue.actor)
         with Relay(queue)("training", 2, "steps") as step:
             step(2)
         queue.put(None)
@@ -27,15 +26,12 @@ def test_the_queue_of_messages_is_where_the_command_is(
     nodes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On another node it would be gone with that node, and whoever tells of his progress with it."""
-    options: dict[str, Any] = {}
-
-    def queue(actor_options: dict[str, Any]) -> None:
-        options.update(actor_options)
-
-    monkeypatch.setattr(ray.util.queue, "Queue", queue)
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(ray.util.queue, "Queue", asked.update)
     with joined(nodes.address, 1):
         here = ray.get_runtime_context().get_node_id()
         MessageQueue()
+    options = asked["actor_options"]
     assert options["num_cpus"] == 0
     assert options["scheduling_strategy"].node_id == here
     assert not options["scheduling_strategy"].soft

@@ -139,7 +139,7 @@ def test_a_turn_that_was_cut_leaves_nothing_behind_and_is_one_line(
 
 
 def test_a_turn_that_was_cut_hides_no_error(postgres: Server, tmp_path: Path) -> None:
-    def fail() -> None:
+    def work() -> None:
         postgres.cut(tmp_path)
         raise ZeroDivisionError
 
@@ -148,7 +148,7 @@ def test_a_turn_that_was_cut_hides_no_error(postgres: Server, tmp_path: Path) ->
         pytest.raises(ZeroDivisionError),
         database.turn(lambda: None),
     ):
-        fail()
+        work()
 
 
 def test_a_server_that_goes_while_one_waits_is_one_line(postgres: Server, tmp_path: Path) -> None:
@@ -157,11 +157,13 @@ def test_a_server_that_goes_while_one_waits_is_one_line(postgres: Server, tmp_pa
         closing(Database(holder)) as one,
         closing(Database(holder)) as other,
         one.turn(lambda: None),
-        pytest.raises(RunError, match="see that the server runs") as told,
-        other.turn(lambda: postgres.cut(tmp_path)),
     ):
-        pass
-    assert "\n" not in str(told.value)
+        with (
+            pytest.raises(RunError, match="see that the server runs") as told,
+            other.turn(lambda: postgres.cut(tmp_path)),
+        ):
+            pass
+        assert "\n" not in str(told.value)
 
 
 def test_connections_are_kept_alive_as_their_url_says(postgres: Server, tmp_path: Path) -> None:
@@ -178,7 +180,6 @@ WORKER = """
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from thrifty.store.project.database import Database
 from thrifty.store.project.engines import PostgresDatabase, SqliteFile
 holder = SqliteFile(Path(sys.argv[1])) if sys.argv[1].startswith("/") else PostgresDatabase(sys.argv[1])

@@ -205,7 +205,8 @@ class MessageQueue:
         need_ray()
         from ray.util.queue import Queue  # noqa: PLC0415 - an extra
 
-        self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": beside_driver()})
+        here = {"num_cpus": 0, "scheduling_strategy": beside_driver()}
+        self._queue: Any = Queue(actor_options=here)
 
     def put(self, message: Message | None) -> None:
         """Send a message, or that there will be none any more."""

@@ -176,19 +176,19 @@ class Crew(Generic[Task, Result]):
             error, exceptions.RayTaskError
         ):
             self._lost(member, order, error)
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._idle.append(member)
+        if error is None:
+            order.answer.set_result(future.result())
         else:
-            with self._lock:
-                if self._closed:
-                    return
-                self._idle.append(member)
-            if error is None:
-                order.answer.set_result(future.result())
-            else:
-                order.answer.set_exception(cause_of(error))
+            order.answer.set_exception(cause_of(error))
         self._hand_out()
 
     def _lost(self, member: Any, order: _Order[Task, Result], error: BaseException) -> None:  # noqa: ANN401 - Ray states no types
-        """A member died; what it had is somebody else's, unless it has cost too many."""
+        """A member died at work."""
         with self._lock:
             if self._closed:
                 return
@@ -206,3 +206,4 @@ class Crew(Generic[Task, Result]):
                 "whether memory suffices, and run the same command again"
             )
             order.answer.set_exception(lost)
+        self._hand_out()
