@@ -152,7 +152,7 @@ def test_where_labels_matter_each_arm_is_told_by_what_it_takes_to_be_as_good(
     def laid_down(context: Context, key: Key, strategy: Strategy) -> Outcome:
         outcome = original(context, key, strategy)
         assert outcome.evaluation is not None
-        better = {"divergence": 0.2, "whole-pool": 0.6}.get(key.strategy, 0.1)
+        better = {"divergence": 0.2, "whole-pool": 0.6 - 0.003 * key.seed}.get(key.strategy, 0.1)
         missed = 0.9 - better * key.cycle + 0.002 * key.seed
         return replace(outcome, evaluation=replace(outcome.evaluation, miss_rate=missed))
 
@@ -170,7 +170,7 @@ def test_where_labels_matter_each_arm_is_told_by_what_it_takes_to_be_as_good(
     assert "parity with guided-random: 2 labels (3 seeds are too few for an interval) reach" in line
     assert "reach 0.702, where 4 were spent: 50 %" in line
     assert "along the whole curve" in line
-    assert "parity with the whole pool: 0.302 is not reached within 4 labels" in line
+    assert "parity with the whole pool: 0.305 is not reached within 4 labels" in line
 
 
 def test_a_recipe_that_is_refused_leaves_no_folder(tiny: Path) -> None:
