@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -44,6 +44,7 @@ from thrifty.store.project.rows import (
 from thrifty.types import Detections
 
 Arguments = Mapping[str, Any]
+Value = TypeVar("Value", Source, Model, Batch, Held, Evaluation, Event)
 
 
 def now() -> str:
@@ -117,11 +118,8 @@ class ProjectStore:
 
     def sources(self, role: Role) -> list[Source]:
         """Files of one role, in the order in which they were added."""
-        return [
-            Source(row.number, Role(row.role), row.path, row.options, row.digest)
-            for row in self._rows(schema.SOURCE)
-            if row.role == role
-        ]
+        found = self._values(Source, schema.SOURCE, role=role)
+        return [replace(source, role=role) for source in found]
 
     def last_settings(self) -> str | None:
         """The project's settings when it was last changed, TOML; `None` before that."""
@@ -152,17 +150,8 @@ class ProjectStore:
     def models(self) -> list[Model]:
         """All detectors, oldest first."""
         return [
-            Model(
-                row.number,
-                row.at,
-                row.form,
-                None if row.classes is None else tuple(row.classes),
-                row.file,
-                row.digest,
-                row.parent,
-                row.seconds,
-            )
-            for row in self._rows(schema.MODEL)
+            model if model.classes is None else replace(model, classes=tuple(model.classes))
+            for model in self._values(Model, schema.MODEL)
         ]
 
     def lessons(self, model: int) -> list[int]:
@@ -205,10 +194,7 @@ class ProjectStore:
 
     def batches(self) -> list[Batch]:
         """All batches, oldest first."""
-        return [
-            Batch(row.number, row.at, row.model, row.strategy, row.tool, row.reference, row.sent)
-            for row in self._rows(schema.BATCH)
-        ]
+        return self._values(Batch, schema.BATCH)
 
     def choices(self, batch: int | None = None) -> list[Choice]:
         """Chosen frames, of one batch or of all, in the order taken."""
@@ -221,12 +207,8 @@ class ProjectStore:
 
     def held(self, batch: int) -> list[Held]:
         """Frames that a batch passed over, highest first."""
-        names = [field.name for field in fields(Held)]
-        rows = [
-            Held(*(getattr(row, name) for name in names))
-            for row in self._rows(schema.HELD, batch=batch)
-        ]
-        return sorted(rows, key=lambda held: (-held.smoothed, held.record_id))
+        found = self._values(Held, schema.HELD, batch=batch)
+        return sorted(found, key=lambda held: (-held.smoothed, held.record_id))
 
     def found(self, record_ids: Iterable[str]) -> dict[str, Detections]:
         """What the detector saw in frames when they were chosen, by record id."""
@@ -328,9 +310,8 @@ class ProjectStore:
 
     def evaluations(self) -> list[Evaluation]:
         """All figures, in the order of the models, oldest first."""
-        names = [field.name for field in fields(Evaluation)]
-        rows = sorted(self._rows(schema.EVALUATION), key=lambda row: (row.model, row.data, row.at))
-        return [Evaluation(*(getattr(row, name) for name in names)) for row in rows]
+        found = self._values(Evaluation, schema.EVALUATION)
+        return sorted(found, key=lambda one: (one.model, one.data, one.at))
 
     # -- log -----------------------------------------------------------------------------------------------------
 
@@ -341,10 +322,15 @@ class ProjectStore:
 
     def events(self) -> list[Event]:
         """All that was done, oldest first."""
-        names = [field.name for field in fields(Event)]
-        return [Event(*(getattr(row, name) for name in names)) for row in self._rows(schema.EVENT)]
+        return self._values(Event, schema.EVENT)
 
     # -- reading -------------------------------------------------------------------------------------------------
+
+    def _values(self, kind: type[Value], table: Table, **equal: object) -> list[Value]:
+        """Rows as values whose fields are called as columns of the table."""
+        names = [field.name for field in fields(kind)]
+        rows = self._rows(table, **equal)
+        return [kind(*(getattr(row, name) for name in names)) for row in rows]
 
     def _rows(self, table: Table, **equal: object) -> Sequence[Row[Any]]:
         query = select(table).order_by(*table.primary_key.columns)
