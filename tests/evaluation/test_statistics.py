@@ -134,6 +134,8 @@ def test_intervals_of_one_run_and_of_equal_runs() -> None:
     assert interval(np.array([0.3, 0.3, 0.3]), RNG(0)) == (-math.inf, math.inf)
     assert list(interval(np.full(6, 0.3), RNG(0))) == pytest.approx([0.3, 0.3])
     assert interval(np.zeros(3), RNG(0)) == (0.0, 0.0)
+    told = compare([0.4, 0.5], [0.5, 0.6], RNG(0)).sentence("random")
+    assert "(0.100 better, no interval, since so few seeds that all differ alike" in told
 
 
 def test_ties_make_no_run_surer_than_it_is() -> None:

@@ -81,7 +81,7 @@ class Comparison:
         word, count = ("worse", self.worse) if is_worse else ("better", self.better)
         low, high = (-self.high, -self.low) if is_worse else (self.low, self.high)
         size = abs(self.difference)
-        interval = f"{100 * (1 - self.alpha):g} % interval {_signed(low)} to {_signed(high)}"
+        interval = interval_in_words(low, high, self.alpha)
         p = p_in_words(self.p)
         if not self.is_different:
             return (
@@ -91,9 +91,15 @@ class Comparison:
         return f"{word} than {baseline} in {count} of {self.pairs} seeds, difference {size:.3f}, {interval} ({p})"
 
 
-def _signed(value: float) -> str:
-    """Three digits, and no minus before a zero."""
-    return f"{value:z.3f}"
+def interval_in_words(low: float, high: float, alpha: float = ALPHA, digits: int = 3) -> str:
+    """Both ends, without a minus before a zero; or that there are none.
+
+    >>> interval_in_words(-0.0001, 0.07), interval_in_words(-math.inf, math.inf)
+    ('95 % interval 0.000 to 0.070', 'no interval, since so few seeds that all differ alike tell of no spread')
+    """
+    if math.isinf(low):
+        return "no interval, since so few seeds that all differ alike tell of no spread"
+    return f"{100 * (1 - alpha):g} % interval {low:z.{digits}f} to {high:z.{digits}f}"
 
 
 def p_in_words(p: float) -> str:

@@ -6,12 +6,13 @@ the difference; the claims of a study are few, were written before its run, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from thrifty.evaluation.statistics import Comparison, compare, p_in_words
+from thrifty.evaluation.statistics import Comparison, compare, interval_in_words, p_in_words
 from thrifty.study.headroom import Headroom
 from thrifty.study.point import Point
 from thrifty.study.studies import Claim
@@ -63,7 +64,7 @@ class Answer:
             return f"{said} in one seed, from which nothing can be told"
         if flip:
             low, high = -high, -low
-        interval = f"95 % interval {low:z.{digits}f} to {high:z.{digits}f}{unit}"
+        interval = interval_in_words(low, high, digits=digits) + unit * math.isfinite(low)
         return f"{said} ({interval}, {found.pairs} seeds, {p_in_words(found.p)}): {self._verdict}"
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thrifty.evaluation.statistics import Comparison, compare
+from thrifty.evaluation.statistics import Comparison, compare, interval_in_words
 from thrifty.strategies.names import REFERENCES, WHOLE_POOL
 from thrifty.study.point import Point
 from thrifty.types import FloatArray
@@ -54,7 +54,7 @@ class Headroom:
             return [*lines, "one seed, from which nothing can be told of whether labels matter"]
         sign, word = (-1.0, "less") if self.gain.difference < 0 else (1.0, "more")
         low, high = sorted((sign * self.gain.low, sign * self.gain.high))
-        between = f"chance misses {sign * self.gain.difference:.3f} {word} than the whole pool, 95 % interval {low:z.3f} to {high:z.3f}"
+        between = f"chance misses {sign * self.gain.difference:.3f} {word} than the whole pool, {interval_in_words(low, high)}"
         if self.is_there:
             return [*lines, f"{between}: labels matter here"]
         return [
