@@ -136,9 +136,9 @@ def collect(project: Project, tools: Tools) -> Harvest:
     new, labelled = 0, {}
     left_out: Counter[str] = Counter()
     failed: dict[str, None] = {}
-    known, names = project.store.labels(), _names(project)
+    known, numbers = project.store.labels(), _numbers(project, sent)
     for batch in sent:
-        asked = _asked(project, batch, names.get(batch.number, {}))
+        asked = _asked(project, batch, numbers[batch.number])
         try:
             collected = tools(str(batch.tool), asked.sent.reference).collect(asked)
         except OracleError as error:
@@ -159,7 +159,7 @@ def collect(project: Project, tools: Tools) -> Harvest:
     return Harvest(new, labelled, left_out, tuple(failed))
 
 
-def _names(project: Project) -> dict[int, dict[str, int]]:
+def _numbers(project: Project, batches: Sequence[Batch]) -> dict[int, dict[str, int]]:
     """By batch, what classes are called at its tool: as when it was sent, as today, as at other times, in this order."""
     sent = {
         number: _places(classes_of(text)) for number, text in project.store.sent_settings().items()
@@ -167,7 +167,7 @@ def _names(project: Project) -> dict[int, dict[str, int]]:
     ever: dict[str, int] = {}
     for places in (*sent.values(), _places(project.settings.classes)):
         ever |= places
-    return {number: ever | places for number, places in sent.items()}
+    return {batch.number: ever | sent.get(batch.number, {}) for batch in batches}
 
 
 def _places(classes: Sequence[str]) -> dict[str, int]:
